@@ -1,0 +1,47 @@
+# Each target sets itself up: a virtual environment in .venv, and what it needs in it. Needs python3 (3.11 or newer, with venv) and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+WORKERS ?= 2
+
+.PHONY: help demo test test-long lint format bench clean
+
+help:
+	@echo "make demo       watch real data become a package, change, travel and be imported"
+	@echo "make test       every test (make test-long: the long ones too)"
+	@echo "make lint       ruff, mypy --strict, import-linter"
+	@echo "make bench      timings, as ratios within one run"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "dpkg needs Python 3.11 or newer; PYTHON=python3.12 make … names one"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 has no venv module; on Debian: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+
+$(VENV)/.installed-%: $(BIN)/python pyproject.toml
+	@$(PIP) install --editable '.[$*]'
+	@touch $@
+
+demo: $(VENV)/.installed-demo
+	@$(BIN)/python tests/demo/demo.py
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
+
+test-long: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/.installed-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python tests/bench/run.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo

@@ -1,0 +1,45 @@
+"""dpkg: a git for data packages. Every command is a function here: `dpkg.build("acme/sales", "src/")`; `dpkg.load` opens a package."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as typing's, which `dpk --version` need not import
+
+__version__ = "0.1.0"
+
+_PORCELAIN = ("build", "config", "diff", "export", "init", "install", "log", "ls", "push", "remote", "rm", "show", "tag", "verify")
+__all__ = [*_PORCELAIN, "DpkgError", "load"]
+
+if TYPE_CHECKING:
+    from dpkg.data import load as load
+    from dpkg.errors import DpkgError as DpkgError
+    from dpkg.porcelain._build import build as build
+    from dpkg.porcelain._config import config as config
+    from dpkg.porcelain._diff import diff as diff
+    from dpkg.porcelain._export import export as export
+    from dpkg.porcelain._init import init as init
+    from dpkg.porcelain._install import install as install
+    from dpkg.porcelain._log import log as log
+    from dpkg.porcelain._ls import ls as ls
+    from dpkg.porcelain._push import push as push
+    from dpkg.porcelain._remote import remote as remote
+    from dpkg.porcelain._rm import rm as rm
+    from dpkg.porcelain._show import show as show
+    from dpkg.porcelain._tag import tag as tag
+    from dpkg.porcelain._verify import verify as verify
+
+
+def __getattr__(name: str) -> object:
+    """The lazy facade: nothing is imported before it is used."""
+    from importlib import import_module
+
+    if name in _PORCELAIN:
+        return getattr(import_module(f"dpkg.porcelain._{name}"), name)
+    if name == "load":
+        return import_module("dpkg.data").load
+    if name == "DpkgError":
+        return import_module("dpkg.errors").DpkgError
+    raise AttributeError(f"module 'dpkg' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

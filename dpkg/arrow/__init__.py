@@ -1,0 +1,1 @@
+"""Tables: canonical types and values, row boundaries, fragments. The only place that imports pyarrow."""

@@ -1,0 +1,57 @@
+"""Deep checks of what came from elsewhere: what a fragment's values must be, and its statistics (spec/storage.md, threat model)."""
+
+from __future__ import annotations
+
+import io
+
+import pyarrow as pa
+from blake3 import blake3
+
+from dpkg.arrow import fragment, values
+from dpkg.arrow.normal import to_plain
+from dpkg.arrow.schema import Schema
+from dpkg.arrow.stats import stats_batch, stats_row, stats_schema
+from dpkg.errors import Corrupt, Format
+from dpkg.objects.node import FragmentEntry
+
+
+def check_file(data: bytes, entry: FragmentEntry, schema: Schema) -> fragment.Reader:
+    """A reader of a fragment's file of which every byte is as it was written, and which is this fragment's. Raises Corrupt."""
+    try:
+        fragment.check_seal(data)
+    except Corrupt as e:
+        raise Corrupt(f"fragment {entry.oid} is damaged: {e.message}") from None
+    return fragment.Reader(io.BytesIO(data), entry, schema)
+
+
+def check_values(reader: fragment.Reader) -> bytes:
+    """Decode a whole fragment; the digest of the statistics row that it must have.
+
+    Raises Corrupt unless its columns have the digests of its oid, hold values that its schema allows, and as many bytes as its
+    entry says.
+    """
+    entry, schema = reader.entry, reader.schema
+    columns = reader.read()
+    size = 0
+    for array, name, t in zip(columns, schema.names, schema.types, strict=True):
+        try:
+            array.validate(full=True)
+            to_plain(array, t)
+        except (pa.ArrowException, Format) as e:
+            raise Corrupt(f"fragment {entry.oid} is forged: column '{name}' holds values that its type does not allow: {e}") from None
+        size += values.total_bytes(array, t)
+    if size != entry.bytes:
+        raise Corrupt(f"fragment {entry.oid} holds {size:,} row bytes, its index says {entry.bytes:,}")
+    return stats_digests(stats_batch([stats_row(columns, schema)], schema), schema)[0]
+
+
+def stats_digests(stored: pa.RecordBatch, schema: Schema) -> list[bytes]:
+    """A digest of each row of a statistics fragment (IDX-6) of a table with `schema`: equal rows, equal digests."""
+    types = stats_schema(schema).types
+    out = []
+    for i in range(stored.num_rows):
+        hasher = blake3()
+        for column, t in zip(stored.columns, types, strict=True):
+            values.stream(column.slice(i, 1), t, hasher.update)
+        out.append(hasher.digest())
+    return out

@@ -1,0 +1,155 @@
+"""What every reader is: a `Source` of record batches of one schema, known once a pass can be made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Protocol, TypeVar
+
+import pyarrow as pa
+
+from dpkg.errors import Format, Usage
+
+T = TypeVar("T")
+
+# Every file name that is a table, by its end; a longer one is looked for first.
+_TEXT = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl"}
+_COMPRESSED = {f"{end}.{how}": name for end, name in _TEXT.items() for how in ("gz", "zst")}
+_BINARY = {
+    "parquet": "parquet",
+    "pq": "parquet",
+    "arrow": "arrow",
+    "arrows": "arrow",
+    "feather": "arrow",
+    "ipc": "arrow",
+}
+_ENDS = {**_COMPRESSED, **_TEXT, **_BINARY}
+
+
+@dataclass(frozen=True)
+class Widened:
+    """A column whose type became wider than its first 1,000 rows suggested, and the cell that made it so [TXT-3]."""
+
+    column: str
+    first: str
+    final: str
+    line: int
+    value: str
+
+
+@dataclass(frozen=True)
+class ColumnRule:
+    """What is declared of a column: its name in the table, its type, and how dates and times (strptime) or binary
+    values (`base64`, `hex`) are written in text."""
+
+    name: str | None = None
+    type: pa.DataType | None = None
+    format: str | None = None
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read a source. `schema` is keyed by the columns' names in the source."""
+
+    nulls: tuple[str, ...] = ("",)
+    schema: Mapping[str, ColumnRule] = field(default_factory=dict)
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+
+
+class Restart(Exception):
+    """Raised by `batches()`: the types turned out wider than those of the batches given so far.
+
+    Throw away what was made of them and call `batches()` again: it then gives the whole source in its final
+    schema. Not an error for the user; `stream` below handles it.
+    """
+
+
+class Source(Protocol):
+    """A table to read. `batches()` gives batches of `schema`; it may raise `Restart` once, after which `schema` has
+    changed and `batches()` is to be called again. `widened` is complete when a pass has ended."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    @property
+    def widened(self) -> list[Widened]: ...
+
+    def batches(self) -> Iterator[pa.RecordBatch]: ...
+
+    def close(self) -> None: ...
+
+
+def stream(source: Source, consume: Callable[[pa.Schema, Iterator[pa.RecordBatch]], T]) -> T:
+    """`consume(schema, batches)`, called a second time, from the start, if the types turned out wider on the way."""
+    try:
+        return consume(source.schema, source.batches())
+    except Restart:
+        return consume(source.schema, source.batches())
+
+
+def format_of(filename: str) -> tuple[str, str] | None:
+    """The format that a file's name says, and the name without its end; None if it is not a table's."""
+    lower = filename.lower()
+    for end, name in _ENDS.items():
+        stem = filename[: -len(end) - 1]
+        if lower.endswith("." + end) and stem and not stem.endswith("/"):
+            return name, stem
+    return None
+
+
+def rules_of(options: ReadOptions, names: list[str], where: str) -> list[ColumnRule]:
+    """The rule of each column, empty ones where nothing is declared. Raises Usage for names that are not there."""
+    for name in options.schema:
+        if name not in names:
+            near = get_close_matches(name, names, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"columns: {', '.join(names[:20])}"
+            raise Usage(f"{where} has no column '{name}'", hint)
+    rules = [options.schema.get(name, ColumnRule()) for name in names]
+    taken: dict[str, str] = {}
+    for name, rule in zip(names, rules, strict=True):
+        final = rule.name or name
+        if final in taken:
+            raise Usage(
+                f"{where}: columns '{taken[final]}' and '{name}' would both be named '{final}'", "rename one of them"
+            )
+        taken[final] = name
+    return rules
+
+
+def unique(names: list[str], where: str) -> None:
+    """Raises Format for a name that is there twice."""
+    first: dict[str, int] = {}
+    for position, name in enumerate(names, 1):
+        if name in first:
+            raise Format(
+                f"{where}: two columns are named '{name}' (the {first[name]}. and the {position}.)",
+                "rename one of them",
+            )
+        first[name] = position
+
+
+_SHORT = {
+    pa.float16(): "float16",
+    pa.float32(): "float32",
+    pa.float64(): "float64",
+    pa.string(): "utf8",
+    pa.large_string(): "utf8",
+    pa.date32(): "date",
+    pa.date64(): "date",
+    pa.time32("ms"): "time_ms",
+    pa.time64("us"): "time_us",
+    pa.time64("ns"): "time_ns",
+}
+
+
+def label(kind: pa.DataType) -> str:
+    """A type as the spec names it, for messages."""
+    if kind in _SHORT:
+        return _SHORT[kind]
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return f"timestamp[{kind.unit}, {kind.tz}]"
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision}, {kind.scale})"
+    return str(kind)

@@ -1,0 +1,202 @@
+"""Parquet and Arrow IPC as `Source`s: their schemas are known, declared types are safe casts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dpkg.arrow.readers.base import ColumnRule, ReadOptions, Widened, label, rules_of, unique
+from dpkg.arrow.readers.csvsource import refused
+from dpkg.arrow.readers.declared import converter, type_of
+from dpkg.arrow.readers.files import open_file
+from dpkg.arrow.readers.texts import first_bad
+from dpkg.errors import Format, Usage
+
+PARQUET, ARROW = "Parquet file", "Arrow data"
+_ROWS = 1 << 16
+_BYTES = 4 << 20  # of a batch, about
+_MAPPED = 64 << 20  # Arrow files with larger batches are mapped, not read
+_BROKEN = (pa.ArrowException, OSError, ValueError, UnicodeDecodeError, OverflowError)
+
+
+class ColumnarSource:
+    """A source of batches of a known schema. `read` gives them anew each time."""
+
+    def __init__(
+        self,
+        path: str,
+        schema: pa.Schema,
+        read: Callable[[], Iterator[pa.RecordBatch]],
+        options: ReadOptions,
+        what: str,
+    ) -> None:
+        self._path, self._read, self._what = path, read, what
+        self._trusted = what == PARQUET  # its decoder checks what it makes, Arrow IPC's takes offsets as they are
+        names = list(schema.names)
+        unique(names, path)
+        self._rules = rules_of(options, names, path)
+        self._fields = list(schema)
+        for field, rule in zip(self._fields, self._rules, strict=True):
+            self._check(field, rule)
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema([_field(f, r) for f, r in zip(self._fields, self._rules, strict=True)])
+
+    @property
+    def widened(self) -> list[Widened]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        schema, done = self.schema, 0
+        batches = self._read()
+        while True:
+            try:
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                if not self._trusted:
+                    batch.validate(full=True)
+            except _BROKEN as e:
+                raise damaged(self._path, self._what, e) from None
+            columns = [self._column(i, c, done) for i, c in enumerate(batch.columns)]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+            done += batch.num_rows
+
+    def _check(self, field: pa.Field, rule: ColumnRule) -> None:
+        """Raises Usage for a declared type that nothing of the column's could be."""
+        kind = type_of(rule)
+        if kind is None or (field.type == kind and rule.format is None):
+            return
+        empty = decoded(pa.array([], field.type))
+        try:
+            _caster(empty.type, kind, rule)(empty)
+        except pa.ArrowNotImplementedError:
+            message = (
+                f"{self._path}: column '{field.name}' is {label(field.type)}, which cannot be read as {label(kind)}"
+            )
+            raise Usage(message, "declare another type") from None
+
+    def _column(self, i: int, cells: pa.Array, done: int) -> pa.Array:
+        rule = self._rules[i]
+        kind = type_of(rule)
+        if kind is None or (cells.type == kind and rule.format is None):
+            return cells
+        cells = decoded(cells)
+        make = _caster(cells.type, kind, rule)
+        values = make(cells)
+        if values is None:
+            row = first_bad(lambda part: make(part) is not None, cells)
+            raise refused(f"{self._path}, row {done + row + 1}", self._fields[i].name, cells[row].as_py(), kind)
+        return values
+
+
+def _field(field: pa.Field, rule: ColumnRule) -> pa.Field:
+    kind = type_of(rule)
+    field = field if rule.name is None else field.with_name(rule.name)
+    return field if kind is None or field.type == kind else pa.field(field.name, kind)
+
+
+def decoded(cells: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(cells.type):
+        return cells.dictionary_decode()
+    return pc.run_end_decode(cells) if pa.types.is_run_end_encoded(cells.type) else cells
+
+
+def _caster(found: pa.DataType, kind: pa.DataType, rule: ColumnRule) -> Callable[[pa.Array], pa.Array | None]:
+    t = pa.types
+    if not (t.is_string(found) or t.is_large_string(found) or t.is_string_view(found)) or t.is_string(kind):
+
+        def cast(cells: pa.Array) -> pa.Array | None:
+            try:
+                return pc.cast(cells, kind)
+            except pa.ArrowInvalid:
+                return None
+
+        return cast
+    make = converter(kind, rule.format)
+
+    def parse(cells: pa.Array) -> pa.Array | None:
+        texts = pc.if_else(cells.is_valid(), cells, None) if cells.null_count else cells  # nothing under nulls
+        return make(texts.cast(pa.string()))
+
+    return parse
+
+
+def damaged(path: str, what: str, e: BaseException) -> Format:
+    return Format(
+        f"{path} is no readable {what}: {str(e).splitlines()[0] if str(e) else type(e).__name__}", "is it damaged?"
+    )
+
+
+def parquet(path: str, options: ReadOptions) -> ColumnarSource:
+    _check_magic(path)
+    try:
+        with open_file(path) as source:
+            file = pq.ParquetFile(source)
+            schema, footer = file.schema_arrow, file.metadata
+    except _BROKEN as e:
+        raise damaged(path, PARQUET, e) from None
+    size = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
+    rows = max(1024, min(_ROWS, _BYTES * max(1, footer.num_rows) // max(1, size)))
+
+    def read() -> Iterator[pa.RecordBatch]:
+        with open_file(path) as source:
+            # Without pre_buffer and with a buffer, a row group is read page by page, however large it is.
+            yield from pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 16).iter_batches(rows)
+
+    return ColumnarSource(path, schema, read, options, PARQUET)
+
+
+def arrow(path: str, options: ReadOptions) -> ColumnarSource:
+    """An Arrow file or stream, Feather 2 among them."""
+    with open_file(path) as source:
+        start = source.read(8)
+    if start[:4] == b"FEA1":
+        raise Format(f"{path} is a Feather 1 file, which is not read here", "write it again as Feather 2 or Parquet")
+    is_file = start[:6] == b"ARROW1"
+    opener = pa.ipc.open_file if is_file else pa.ipc.open_stream
+    try:
+        with open_file(path) as source:
+            reader = opener(source)
+            schema = reader.schema
+            mapped = is_file and os.path.getsize(path) // max(1, reader.num_record_batches) > _MAPPED
+    except _BROKEN as e:
+        if not is_file and start[:4] != b"\xff\xff\xff\xff":
+            raise Format(
+                f"{path} is no Arrow file or stream: it starts with {start[:6]!r}", "is it of another format?"
+            ) from None
+        raise damaged(path, ARROW, e) from None
+
+    def read() -> Iterator[pa.RecordBatch]:
+        with pa.memory_map(path) if mapped else open_file(path) as source:
+            yield from sliced(opener(source), is_file)
+
+    return ColumnarSource(path, schema, read, options, ARROW)
+
+
+def sliced(reader: Any, is_file: bool) -> Iterator[pa.RecordBatch]:
+    batches = (reader.get_batch(i) for i in range(reader.num_record_batches)) if is_file else reader
+    for batch in batches:
+        step = max(1024, min(_ROWS, _BYTES * max(1, batch.num_rows) // max(1, batch.nbytes)))
+        for start in range(0, batch.num_rows, step):
+            yield batch.slice(start, step)
+
+
+def _check_magic(path: str) -> None:
+    with open_file(path) as source:
+        start, size = source.read(4), source.size()
+        source.seek(max(0, size - 4))
+        end = source.read(4)
+    if start != b"PAR1":
+        raise Format(f"{path} is no Parquet file: it starts with {start!r}", "is it of another format?")
+    if end != b"PAR1" or size < 12:
+        raise Format(f"{path} is a Parquet file that is cut short", "fetch it again")

@@ -1,0 +1,55 @@
+"""Opening files and byte streams: what is wrong with a path, compression, and reads that fail."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+import pyarrow as pa
+
+from dpkg.errors import Format, NotFound, Storage
+
+_CODECS = {".gz": "gzip", ".zst": "zstd"}
+MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+def open_file(path: str) -> Any:
+    """A file as an Arrow input stream that can seek. Raises NotFound, Storage or Format."""
+    if os.path.isdir(path):
+        raise Format(f"{path} is a directory, not a file", "name a file in it")
+    try:
+        with open(path, "rb"):
+            return pa.OSFile(path)
+    except OSError as e:
+        raise failed(path, e) from None
+
+
+def failed(path: str, e: OSError) -> NotFound | Storage:
+    """The error for a file that the system would not open or read."""
+    if e.errno == errno.ENOENT:
+        return NotFound(f"{path} does not exist")
+    if e.errno in (errno.EACCES, errno.EPERM):
+        return Storage(f"{path} cannot be read: permission denied")
+    return Storage(f"{path} cannot be read: {e.strerror or e}")
+
+
+def open_text(path: str, codec: str | None = None) -> Any:
+    """A file as a stream of its decompressed bytes, as its name's end (or `codec`) says."""
+    raw = open_file(path)
+    codec = codec or _CODECS.get(os.path.splitext(path)[1].lower())
+    return pa.CompressedInputStream(raw, codec) if codec else raw
+
+
+def read(path: str, source: Any, size: int) -> bytes:
+    """The next bytes of a stream of `open_text`. Raises Format if the compression is broken."""
+    try:
+        return bytes(source.read(size))
+    except OSError as e:
+        if e.errno:
+            raise failed(path, e) from None
+        if "Truncated" in str(e):
+            raise Format(
+                f"{path} ends in the middle of its compressed data", "fetch it again: it is not complete"
+            ) from None
+        raise Format(f"{path} is not what its name says, or damaged: {e}", "is it compressed at all?") from None

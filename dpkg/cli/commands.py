@@ -1,0 +1,56 @@
+"""The one static table of commands: name, and its line in `dpk --help`. Nothing is imported to print it."""
+
+PORCELAIN, PLUMBING = "porcelain", "plumbing"
+
+# Groups in the order of --help; within a group, in the order of use.
+TABLE: dict[str, dict[str, str]] = {
+    "make": {
+        "init": "make a store",
+        "build": "build a package from a file, a folder or a build.yml",
+        "tag": "give a commit a name that never moves",
+    },
+    "look": {
+        "ls": "list packages, or what is in one",
+        "show": "show a package, table or file",
+        "log": "show a package's history",
+        "diff": "show what changed between two revisions",
+    },
+    "share": {
+        "push": "send a package to another store",
+        "install": "bring a package from another store",
+        "export": "write a package's tables and files into a folder",
+        "remote": "name other stores",
+    },
+    "keep": {
+        "verify": "check that everything stored is whole",
+        "rm": "remove a package or tag",
+        "config": "read and set options",
+    },
+    "plumbing": {
+        "hash-object": "compute an object id, and with -w store the object",
+        "cat-object": "print an object",
+        "cat-fragment": "print the rows of a fragment",
+        "ls-fragments": "list the fragments of a table",
+        "write-table": "store a table from a file or stdin",
+        "write-tree": "store a folder as a tree, as build does",
+        "ls-tree": "list a tree",
+        "commit-tree": "make a commit of a tree",
+        "rev-parse": "print the object id that an expression names",
+        "update-ref": "move a branch, if it is where you think it is",
+        "show-ref": "list branches and tags",
+    },
+}
+
+
+def module_of(name: str) -> str | None:
+    """The module of a command, or None if there is no such command."""
+    for group, commands in TABLE.items():
+        if name in commands:
+            return f"dpkg.{PLUMBING if group == PLUMBING else PORCELAIN}._{name.replace('-', '_')}"
+    return None
+
+
+def names(layer: str | None = None) -> list[str]:
+    """All commands, or those of PLUMBING or of PORCELAIN."""
+    layers = {group: PLUMBING if group == PLUMBING else PORCELAIN for group in TABLE}
+    return [name for group, commands in TABLE.items() for name in commands if layer in (None, layers[group])]

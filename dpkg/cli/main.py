@@ -1,0 +1,152 @@
+"""`dpk`: find the command, parse its arguments, run it, show its result, end with the right exit code."""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+TYPE_CHECKING = False  # as typing's, which `dpk --version` need not import
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+    from dpkg.cli.parse import Parsed
+    from dpkg.errors import DpkgError
+
+BROKEN_PIPE, INTERRUPTED = 141, 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; returns the exit code (dpkg.errors). Never raises."""
+    args = sys.argv[1:] if argv is None else argv
+    try:
+        code = _run(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _drop_output()
+        return BROKEN_PIPE
+    except (Exception, KeyboardInterrupt) as e:  # noqa: BLE001 - the one place where all errors end
+        return _fail(e, args)
+
+
+def _run(args: list[str]) -> int:
+    if args[:1] in (["--version"], ["-V"]):
+        from dpkg import __version__
+
+        sys.stdout.write(f"dpk {__version__}\n")
+        return 0
+    from dpkg.cli import commands, output, parse
+
+    name, rest = parse.split(args)
+    if name is None:
+        from dpkg import __version__
+        from dpkg.cli import help
+
+        output.show(help.overview(__version__))
+        return 0 if args else 2
+    module = commands.module_of(name)
+    if module is None:
+        from difflib import get_close_matches
+
+        from dpkg.errors import Usage
+
+        near = get_close_matches(name, commands.names(), 1)
+        raise Usage(f"'{name}' is not a dpk command", f"did you mean 'dpk {near[0]}'?" if near else "see 'dpk --help'")
+    loaded = __import__(module, fromlist=["COMMAND"])
+    given = parse.parse(loaded.COMMAND, rest)
+    if "help" in given.common:
+        from dpkg.cli import help
+
+        output.show(help.of_command(loaded.COMMAND, output.terminal_width(sys.stdout) or 100))
+        return 0
+    return _call(getattr(loaded, name.replace("-", "_")), loaded, given)
+
+
+def _call(function: Any, module: ModuleType, given: Parsed) -> int:
+    """Call a command's function and show its result, which may bring an exit code."""
+    from dpkg.cli import output
+
+    if "json" in given.common or "quiet" in given.common:
+        result = function(**given.values)
+        if "json" in given.common:
+            output.show_json(result)
+        else:
+            output.show(module.render(result, **given.view))
+    else:
+        from dpkg.cli import bars
+
+        with bars.shown() as progress:
+            result = function(**given.values)
+            output.show(module.render(result, **given.view), progress.hide)
+    return int(getattr(result, "exit_code", 0))
+
+
+def _fail(error: BaseException, args: list[str]) -> int:
+    """Say on stderr what went wrong; returns the exit code."""
+    from dpkg.cli.output import show_error
+    from dpkg.cli.parse import common
+
+    options = common(args)
+    try:
+        sys.stdout.flush()  # what was found comes before what went wrong
+    except OSError:
+        _drop_output()
+    if "debug" in options:
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+    said = _for_user(error)
+    show_error(said, "json" in options)
+    return said.exit_code
+
+
+def _for_user(error: BaseException) -> DpkgError:
+    """The error as one of ours."""
+    from dpkg.errors import DpkgError, Storage, Usage
+
+    if isinstance(error, DpkgError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return _interrupted()
+    if isinstance(error, MemoryError):
+        return Storage("there is not enough memory for this", "close other programs, or work on a part")
+    if isinstance(error, OSError):
+        where = f": '{error.filename}'" if error.filename else ""
+        return Storage(f"{error.strerror or error}{where}", "check the disk and its permissions, then try again")
+    if isinstance(error, UnicodeEncodeError):
+        return Usage("an argument is not valid UTF-8", "names and messages are text")
+    what = f"{type(error).__name__}: {error}"
+    return DpkgError(f"this should not happen: {what}", "it is a bug in dpkg; the same call with --debug shows where")
+
+
+def _interrupted() -> DpkgError:
+    from dpkg.errors import DpkgError
+
+    class Interrupted(DpkgError):
+        exit_code = INTERRUPTED
+
+    return Interrupted("interrupted", "nothing is half-done; the same call again goes on from what is stored")
+
+
+def _drop_output() -> None:
+    """Nobody takes what is left to write: keep Python from trying it at exit."""
+    import os
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def run() -> None:
+    """The entry point of the `dpk` script."""
+    gc.set_threshold(50_000, 10, 10)  # a quarter of a short command's time went into collections during imports and at exit
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who called us
+            setattr(sys, name, open("/dev/null", "w"))
+        else:
+            stream.reconfigure(errors="backslashreplace")
+    code = main()
+    gc.freeze()
+    sys.exit(code)

@@ -1,0 +1,140 @@
+"""From argv to the parameters of a command's function. A few lines of our own: argparse would cost more than all of `dpk log`."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from dpkg.errors import Usage
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dpkg.command import Command, Opt
+
+# What every command takes: the command line's own options, not the function's.
+COMMON = {"--json": "json", "--quiet": "quiet", "-q": "quiet", "--debug": "debug", "--help": "help", "-h": "help"}
+
+
+class Parsed(NamedTuple):
+    """A command line: keyword arguments of the function and of the renderer, and which of the common options are on."""
+
+    values: dict[str, Any]
+    view: dict[str, Any]
+    common: frozenset[str]
+
+
+def split(args: list[str]) -> tuple[str | None, list[str]]:
+    """(command, its arguments). Options before the command are handed to it: `dpk --store X log` is `dpk log --store X`."""
+    at = 0
+    while at < len(args) and args[at].startswith("-"):
+        at += 2 if args[at] == "--store" else 1
+    before, rest = args[:at], args[at:]
+    if not rest:
+        if before and not {"-h", "--help"} & set(before):
+            raise Usage(f"'{before[0]}' needs a command", "see 'dpk --help'")
+        return None, []
+    if rest[0] == "help":
+        return (rest[1], ["--help"]) if len(rest) > 1 else (None, [])
+    return rest[0], before + rest[1:]
+
+
+def common(args: list[str]) -> frozenset[str]:
+    """The common options among `args`, for when the rest cannot be understood."""
+    own = args[: args.index("--")] if "--" in args else args
+    return frozenset(COMMON[arg] for arg in own if arg in COMMON)
+
+
+def parse(command: Command, args: list[str]) -> Parsed:
+    """What `args` give. Only parameters that are given are there: for the others the defaults hold. Raises Usage."""
+    options = {flag: opt for opt in command.opts for flag in opt.flags.split()}
+    todo, words, said = deque(args), [], set()
+    values: dict[str, Any] = {}
+    while todo:
+        arg = todo.popleft()
+        if arg == "--":
+            words += todo
+            break
+        if arg == "-" or not arg.startswith("-"):
+            words.append(arg)
+            continue
+        flag, value = _flag(arg)
+        opt = options.get(flag)
+        if opt is None and flag not in COMMON:
+            raise _unknown(command, flag, [*options, *COMMON])
+        if opt is not None and opt.type is not None:
+            value = _value(flag, opt, value, todo, {*options, *COMMON})
+            values[opt.dest] = (*values.get(opt.dest, ()), value) if opt.many else value
+            continue
+        if value is not None:
+            if flag.startswith("--"):
+                raise Usage(f"'{flag}' takes no value, and '{value}' is given", _see(command))
+            todo.appendleft(f"-{value}")  # -rw is -r -w
+        if opt is None:
+            said.add(COMMON[flag])
+        else:
+            values[opt.dest] = True
+    view = {opt.dest: values.pop(opt.dest) for opt in command.opts if opt.view and opt.dest in values}
+    if "help" not in said:
+        values.update(_words(command, words))
+    return Parsed(values, view, frozenset(said))
+
+
+def _flag(arg: str) -> tuple[str, str | None]:
+    """The flag, and what is attached to it: `--name=value`, `-nvalue`."""
+    if arg.startswith("--"):
+        flag, equals, value = arg.partition("=")
+        return flag, value if equals else None
+    return arg[:2], arg[2:] or None
+
+
+def _value(flag: str, opt: Opt, given: str | None, todo: deque[str], flags: set[str]) -> Any:
+    """The value of an option: what is attached to it, or the next argument."""
+    wanted = opt.metavar or "a value"
+    if given is None:
+        if not todo:
+            raise Usage(f"'{flag}' needs {wanted}, and nothing follows it")
+        if todo[0] in flags:
+            raise Usage(f"'{flag}' needs {wanted}, and '{todo[0]}' is an option", f"write {opt.flags.split()[-1]}={todo[0]}")
+        given = todo.popleft()
+    if opt.choices and given not in opt.choices:
+        raise Usage(f"'{given}' is no value of '{flag}'", _near(given, opt.choices) or f"one of: {', '.join(opt.choices)}")
+    assert opt.type is not None
+    try:
+        return opt.type(given)
+    except ValueError:
+        raise Usage(f"'{flag}' wants a number, and '{given}' is none") from None
+
+
+def _words(command: Command, words: list[str]) -> dict[str, Any]:
+    """The positional arguments."""
+    out: dict[str, Any] = {}
+    left = deque(words)
+    for arg in command.args:
+        if not left:
+            if not arg.optional:
+                raise Usage(f"'dpk {command.name}' needs {arg.metavar or arg.name.upper()}: {arg.help}", _see(command))
+        elif arg.many:
+            out[arg.name] = tuple(left)
+            left.clear()
+        else:
+            out[arg.name] = left.popleft()
+    if left:
+        raise Usage(f"'{left[0]}' is one argument too many for 'dpk {command.name}'", _see(command))
+    return out
+
+
+def _unknown(command: Command, flag: str, known: list[str]) -> Usage:
+    return Usage(f"'{flag}' is no option of 'dpk {command.name}'", _near(flag, known) or _see(command))
+
+
+def _near(text: str, known: list[str] | tuple[str, ...]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(text, known, 1)
+    return f"did you mean '{near[0]}'?" if near else ""
+
+
+def _see(command: Command) -> str:
+    words = " ".join(["dpk", command.name, *(arg.shown for arg in command.args)])
+    return f"usage: {words} [OPTION …]; see 'dpk {command.name} --help'"

@@ -1,0 +1,193 @@
+"""What a command file says of itself: its name, its parameters, and how its result is shown.
+
+A command is one file `_log.py` in plumbing/ or porcelain/ with one typed function `log`, that never prints and returns a frozen
+dataclass or an iterator; `COMMAND`, its parameters on the command line, whose names equal the function's; and
+`render(result)`, which yields what people see, a `Shown` each. `--json` needs no renderer: a dataclass is one object,
+an iterator a line for each item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    # A part of a line is text, or (style, text); a style is words of "bold dim red green yellow blue magenta cyan".
+    Part: TypeAlias = str | tuple[str, str]
+    Line: TypeAlias = str | tuple[Part, ...]
+    # What a renderer yields: a line, aligned rows, raw bytes for a pipe, or a rich renderable.
+    Shown: TypeAlias = "Line | Grid | bytes | Any"
+
+_HARMLESS = frozenset("\t\u00a0\u200c\u200d\u202f\u3000")  # not "printable" to Python, but plain spaces and joiners
+_LEAST = 12  # columns that a cell of a narrowed grid keeps
+
+
+class Arg(NamedTuple):
+    """A positional argument. `many` takes the rest; `optional` may be left out (the function's default holds)."""
+
+    name: str
+    help: str
+    metavar: str = ""
+    optional: bool = False
+    many: bool = False
+
+    @property
+    def shown(self) -> str:
+        """As in a usage line: `PATH`, `[PATH]`, `[PATH …]`."""
+        text = (self.metavar or self.name.upper()) + (" …" if self.many else "")
+        return f"[{text}]" if self.optional else text
+
+
+class Opt(NamedTuple):
+    """An option. `flags` as on the command line; the parameter is the first long flag's name, with `_` for `-`."""
+
+    flags: str
+    help: str
+    type: Callable[[str], Any] | None = None  # None: a switch
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    many: bool = False  # may be given more than once; the parameter is a tuple
+    view: bool = False  # how the result is shown: a parameter of `render`, not of the function
+
+    @property
+    def dest(self) -> str:
+        """The parameter's name."""
+        return next(f for f in self.flags.split() if f.startswith("--"))[2:].replace("-", "_")
+
+
+class Command(NamedTuple):
+    """A command's name, what it does, its parameters, and more text for its own --help."""
+
+    name: str
+    summary: str
+    params: tuple[Arg | Opt, ...]
+    epilog: str = ""
+
+    @property
+    def args(self) -> list[Arg]:
+        """The positional arguments."""
+        return [p for p in self.params if isinstance(p, Arg)]
+
+    @property
+    def opts(self) -> list[Opt]:
+        """The options."""
+        return [p for p in self.params if isinstance(p, Opt)]
+
+
+STORE = Opt(
+    "--store", "the store: a folder or URL (default: $DPK_STORE, the nearest .dpk/ upward, your data folder)", str, "STORE"
+)
+
+
+def clean(text: str) -> str:
+    """Text from data as it may be shown: characters that could steer a terminal, and lone surrogates, as their escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in _HARMLESS else _escape(c) for c in text)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode()
+
+
+def shorten(size: float) -> str:
+    """A number of bytes for people: 1,234 bytes as `1.2 kB`; decimal units."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    for unit in ("kB", "MB", "GB", "TB"):
+        size /= 1000
+        if size < 999.95 or unit == "TB":
+            break
+    return f"{size:.1f} {unit}"
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    """`1 row`, `2 rows`, `1,234 rows`."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def when(seconds: int) -> str:
+    """A time for people, in UTC: `2026-11-22 11:48:44 UTC`."""
+    import time
+
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):  # a commit may hold any integer
+        return f"second {seconds} of 1970"
+
+
+def elide(text: str, width: int) -> str:
+    """`text` in at most `width` columns, its middle left out: both ends of a path say something."""
+    if _width(text) <= width:
+        return text
+    tail = _fit(text[::-1], (width - 1) // 2)[::-1]
+    return f"{_fit(text, width - 1 - _width(tail))}…{tail}"
+
+
+def _fit(text: str, width: int) -> str:
+    """As much of the start of `text` as takes at most `width` columns."""
+    end = min(len(text), width)
+    while _width(text[:end]) > width:
+        end -= 1
+    return text[:end]
+
+
+class Grid(NamedTuple):
+    """Rows of cells (a text or a styled part each) in aligned columns; `right` names right-aligned ones by place: "12"."""
+
+    rows: list[tuple[Part, ...]]
+    right: str = ""
+
+    def lines(self, width: int = 0) -> Iterator[Line]:
+        """The lines; where they would be longer than `width` (0: any), the widest cells that hold words are elided."""
+        if not self.rows:
+            return
+        rows = [[_map(clean, cell) for cell in row] for row in self.rows]
+        widths = [max(_width(_text(cell)) for cell in column) for column in zip(*rows, strict=True)]
+        self._narrow(widths, width)
+        last = len(widths) - 1
+        for row in rows:
+            parts: list[Part] = []
+            for i, cell in enumerate(row):
+                cell = _map(lambda text, most=widths[i]: elide(text, most), cell)
+                pad = " " * (widths[i] - _width(_text(cell)))
+                parts += [pad, cell] if str(i) in self.right else [cell, pad if i < last else ""]
+                parts.append("  " if i < last else "")
+            yield tuple(parts)
+
+    def _narrow(self, widths: list[int], width: int) -> None:
+        """Take columns from the widest cells, down to a least width, until the lines fit."""
+        over = sum(widths) + 2 * (len(widths) - 1) - width if width else 0
+        left = [i for i in range(len(widths)) if str(i) not in self.right]
+        while over > 0 and left:
+            widest = max(left, key=lambda i: widths[i])
+            others = max((widths[i] for i in left if i != widest), default=_LEAST)
+            given = min(over, widths[widest] - max(_LEAST, min(others, widths[widest] - 1)))
+            if given <= 0:
+                return
+            widths[widest] -= given
+            over -= given
+
+
+def grid(rows: list[tuple[Part, ...]], right: str = "") -> list[Grid]:
+    """A grid for `yield from`; nothing for no rows."""
+    return [Grid(rows, right)] if rows else []
+
+
+def _text(cell: Part) -> str:
+    return cell if isinstance(cell, str) else cell[1]
+
+
+def _map(change: Callable[[str], str], cell: Part) -> Part:
+    return change(cell) if isinstance(cell, str) else (cell[0], change(cell[1]))
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: East Asian wide characters take two."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)

@@ -1,0 +1,104 @@
+"""One stored file from an odb to another: its bytes as they are, checked whole before they are kept."""
+
+from __future__ import annotations
+
+import os
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, cast
+
+from dpkg import progress
+from dpkg.errors import Corrupt, NotFound
+from dpkg.objects import frame
+from dpkg.odb import object_key
+from dpkg.oid import digest
+from dpkg.store.local import LocalBackend
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from dpkg.objects.frame import Kind
+    from dpkg.odb import Odb
+    from dpkg.oid import Oid
+
+LARGE = 4 << 20  # bytes of payload; larger blobs go through a file
+_DAMAGED = "repair it there, or get it from another store; nothing was published here"
+_MISSING = "the store that it should come from is not complete: 'dpk verify' there says what is missing"
+
+
+def copy_object(source: Odb, target: Odb, oid: Oid, kind: Kind, most: int = frame.MAX_BYTES) -> int:
+    """Copy an object of at most `most` bytes of payload; the bytes stored. Raises NotFound, Corrupt, Storage."""
+    key = object_key(oid)
+    try:  # zstd's worst case is a little more than its input
+        data = source.backend.get_range(key, 0, frame.HEADER.size + most + (most >> 7) + 1024)
+    except NotFound:
+        raise _missing(source, oid) from None
+    try:
+        header = frame.parse_header(data, len(data))
+        if header.length > most:
+            raise Corrupt(f"it has {header.length:,} bytes, and {most:,} were said")
+        found, payload = frame.unpack(data)
+    except Corrupt as error:
+        raise _damaged(source, oid, error.message) from None
+    if found != kind or digest(found, payload) != oid:
+        raise _damaged(source, oid, "its bytes are those of another object")
+    target.backend.put(key, data)
+    progress.advance("moved", len(data), None, "bytes")
+    return len(data)
+
+
+def copy_blob(source: Odb, target: Odb, oid: Oid, size: int | None) -> int:
+    """Copy a blob of `size` bytes (None: any), in bounded memory; the bytes stored. Raises NotFound, Corrupt, Storage."""
+    held = source.size(oid) if size is None else size
+    if held <= LARGE:
+        return copy_object(source, target, oid, frame.BLOB, held)
+    stat = source.backend.stat(object_key(oid))
+    if stat is None:
+        raise _missing(source, oid)
+    local = target.backend if isinstance(target.backend, LocalBackend) else None
+    file = local.scratch() if local else cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - closed below
+    try:
+        _fetch(source, oid, stat.size, file)
+        _check(source, oid, held, stat.size, file)
+        if local:
+            local.adopt(object_key(oid), file)  # type: ignore[arg-type]
+        else:
+            file.seek(0)
+            target.backend.put(object_key(oid), file)
+    finally:
+        local.discard(file) if local else file.close()  # type: ignore[arg-type]
+    return stat.size
+
+
+def _fetch(source: Odb, oid: Oid, size: int, out: BinaryIO) -> None:
+    for start in range(0, size, frame.RANGE):
+        data = source.backend.get_range(object_key(oid), start, min(frame.RANGE, size - start))
+        out.write(data)
+        progress.advance("moved", len(data), None, "bytes")
+    out.flush()
+
+
+def _check(source: Odb, oid: Oid, length: int, size: int, file: BinaryIO) -> None:
+    """That a file holds a whole frame, of this blob: what is kept is what was checked."""
+
+    def read(start: int, wanted: int) -> bytes:
+        return os.pread(file.fileno(), wanted, start)
+
+    try:
+        header = frame.check_stream(read, size)
+        if header.kind != frame.BLOB or header.length != length:
+            raise Corrupt(f"it is a {header.kind} of {header.length:,} bytes, not a blob of {length:,}")
+        hasher = frame.new_hasher(frame.BLOB)
+        for chunk in frame.iter_payload(read, size):
+            hasher.update(chunk)
+    except Corrupt as error:
+        raise _damaged(source, oid, error.message) from None
+    if hasher.hexdigest() != oid:
+        raise _damaged(source, oid, "its bytes are those of another object")
+
+
+def _missing(source: Odb, oid: Oid) -> NotFound:
+    return NotFound(f"object {oid} is not in {source.backend.url}", _MISSING)
+
+
+def _damaged(source: Odb, oid: Oid, why: str) -> Corrupt:
+    return Corrupt(f"object {oid} in {source.backend.url} is damaged: {why}", _DAMAGED)

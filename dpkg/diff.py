@@ -1,0 +1,209 @@
+"""What differs between two trees: names, schemas, rows, fragments. Reads index nodes in proportion to the change, and no data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dpkg.index.reader import differing, tree_entries
+from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, TreeEntry
+from dpkg.objects.table import Table
+
+if TYPE_CHECKING:
+    from dpkg.odb import Odb
+    from dpkg.oid import Oid
+
+ADDED, REMOVED, CHANGED, RENAMED = "added", "removed", "changed", "renamed"
+
+
+@dataclass(frozen=True)
+class ColumnChange:
+    """One change of a schema: `what` is added, removed, retyped, moved or key."""
+
+    what: str
+    column: str
+    old: str = ""
+    new: str = ""
+
+
+@dataclass(frozen=True)
+class TableChange:
+    """How two versions of a table differ. Bytes are row bytes (spec/rows.md); kept fragments are stored once for both."""
+
+    schema: tuple[ColumnChange, ...]
+    fragments_kept: int
+    fragments_added: int
+    fragments_removed: int
+    rows_added: int  # rows of the fragments added
+    rows_removed: int
+    bytes_added: int
+    bytes_removed: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """One name that differs. Rows and bytes are those of the whole entry, before and after."""
+
+    what: str
+    path: str
+    old_path: str | None
+    type: str
+    old_type: str | None
+    old_oid: Oid | None
+    new_oid: Oid | None
+    old_rows: int
+    new_rows: int
+    old_bytes: int
+    new_bytes: int
+    metadata: bool = False  # its user metadata differs
+    table: TableChange | None = None
+
+
+def diff_trees(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid) -> list[Change]:
+    """Every blob and table that differs between two trees, by path; a removed and an added one of the same oid are a rename."""
+    removed: dict[str, TreeEntry] = {}
+    added: dict[str, TreeEntry] = {}
+    changed: list[tuple[str, TreeEntry, TreeEntry]] = []
+    for path, old, new in _pairs(odb_a, a, odb_b, b, ""):
+        if old and new:
+            changed.append((path, old, new))
+        elif old:
+            removed[path] = old
+        elif new:
+            added[path] = new
+    out = [_change(odb_a, odb_b, path, old, new) for path, old, new in changed]
+    by_oid: dict[tuple[Oid, Oid | None], list[str]] = {}
+    for path, entry in removed.items():
+        by_oid.setdefault((entry.oid, entry.meta), []).append(path)
+    for path, entry in added.items():
+        twins = by_oid.get((entry.oid, entry.meta))
+        if twins:
+            old_path = twins.pop(0)
+            out.append(_one(RENAMED, path, entry, old_path))
+            del removed[old_path]
+        else:
+            out.append(_one(ADDED, path, entry))
+    out += [_one(REMOVED, path, entry) for path, entry in removed.items()]
+    return sorted(out, key=lambda c: c.path.encode())
+
+
+def _one(what: str, path: str, e: TreeEntry, old_path: str | None = None) -> Change:
+    old, new = what in (REMOVED, RENAMED), what in (ADDED, RENAMED)
+    return Change(
+        what,
+        path,
+        old_path,
+        e.type,
+        e.type if old else None,
+        e.oid if old else None,
+        e.oid if new else None,
+        e.rows if old else 0,
+        e.rows if new else 0,
+        e.bytes if old else 0,
+        e.bytes if new else 0,
+    )
+
+
+def _change(odb_a: Odb, odb_b: Odb, path: str, old: TreeEntry, new: TreeEntry) -> Change:
+    table = diff_tables(odb_a, old.oid, odb_b, new.oid) if old.type == new.type == "table" and old.oid != new.oid else None
+    return Change(
+        CHANGED, path, None, new.type, old.type, old.oid, new.oid, old.rows, new.rows, old.bytes, new.bytes, old.meta != new.meta, table
+    )
+
+
+Pair = tuple[str, TreeEntry | None, TreeEntry | None]
+
+
+def _pairs(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid, prefix: str) -> Iterator[Pair]:
+    """(path, old, new) of every leaf that is not the same on both sides."""
+    left, right = differing(odb_a, a, odb_b, b, TREE)
+    old = {e.name: e for n in left for e in n.entries}
+    new = {e.name: e for n in right for e in n.entries}
+    for name in sorted(old.keys() | new.keys(), key=str.encode):
+        x, y, path = old.get(name), new.get(name), prefix + name
+        if x == y:
+            continue
+        if x and y and x.type == y.type == "tree":
+            yield from _pairs(odb_a, x.oid, odb_b, y.oid, path + "/")
+        elif x and y and "tree" not in (x.type, y.type):
+            yield path, x, y
+        else:
+            if x:
+                yield from ((p, e, None) for p, e in _below(odb_a, path, x))
+            if y:
+                yield from ((p, None, e) for p, e in _below(odb_b, path, y))
+
+
+def _below(odb: Odb, path: str, entry: TreeEntry) -> Iterator[tuple[str, TreeEntry]]:
+    if entry.type != "tree":
+        yield path, entry
+        return
+    for child in tree_entries(odb, entry.oid):
+        yield from _below(odb, f"{path}/{child.name}", child)
+
+
+def diff_tables(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid) -> TableChange:
+    """How two tables differ, from their schemas and indexes alone."""
+    old, new = Table.decode(odb_a.read(a, "table")), Table.decode(odb_b.read(b, "table"))
+    left, right = differing(odb_a, old.fragments, odb_b, new.fragments, FRAGMENTS)
+    had: Counter[FragmentEntry] = Counter(e for n in left for e in n.entries)
+    has: Counter[FragmentEntry] = Counter(e for n in right for e in n.entries)
+    gone, came = had - has, has - had
+    total = _count(odb_b, new)
+    return TableChange(
+        tuple(diff_schemas(old, new)),
+        total - came.total(),
+        came.total(),
+        gone.total(),
+        sum(e.rows * n for e, n in came.items()),
+        sum(e.rows * n for e, n in gone.items()),
+        sum(e.bytes * n for e, n in came.items()),
+        sum(e.bytes * n for e, n in gone.items()),
+    )
+
+
+def _count(odb: Odb, table: Table) -> int:
+    """Fragments of a table, from the root of its index alone."""
+    from dpkg.index.reader import read_node
+
+    return sum(e.counts[0] for e in read_node(odb, table.fragments, FRAGMENTS).entries)
+
+
+def diff_schemas(old: Table, new: Table) -> Iterator[ColumnChange]:
+    """Columns added, removed, retyped; whether those that stay are in another order; whether the key changed."""
+    before, after = {n: t for n, t in old.schema}, {n: t for n, t in new.schema}
+    for name, t in before.items():
+        if name not in after:
+            yield ColumnChange("removed", name, type_text(t))
+        elif after[name] != t:
+            yield ColumnChange("retyped", name, type_text(t), type_text(after[name]))
+    for name, t in after.items():
+        if name not in before:
+            yield ColumnChange("added", name, "", type_text(t))
+    stay_old, stay_new = [n for n in before if n in after], [n for n in after if n in before]
+    for at, (x, y) in enumerate(zip(stay_old, stay_new, strict=True)):
+        if x != y:
+            yield ColumnChange("moved", y, str(stay_old.index(y) + 1), str(at + 1))
+    if old.key != new.key:
+        yield ColumnChange("key", "", ", ".join(old.key), ", ".join(new.key))
+
+
+def type_text(t: object) -> str:
+    """A canonical type as people write it: `timestamp[us, UTC]`, `list<int64>`."""
+    if isinstance(t, str):
+        return t
+    assert isinstance(t, dict)
+    kind, p = next(iter(t.items()))
+    if kind == "struct":
+        return f"struct<{', '.join(f'{n}: {type_text(i)}' for n, i in p)}>"
+    if kind == "list":
+        return f"list<{type_text(p)}>"
+    if kind == "fixed_list":
+        return f"list<{type_text(p[1])}>[{p[0]}]"
+    if kind == "map":
+        return f"map<{type_text(p[0])}, {type_text(p[1])}>"
+    if kind == "extension":
+        return f"{p[0]}<{type_text(p[2])}>"
+    return f"{kind}[{', '.join(map(str, p)) if isinstance(p, list) else p}]"

@@ -1,0 +1,150 @@
+"""Reading an index: its entries in order, one by name, and what differs between two (spec/index.md)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dpkg.errors import Corrupt, Format, NotFound
+from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
+from dpkg.oid import Oid
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dpkg.odb import Odb
+
+
+def read_node(odb: Odb, oid: Oid, kind: str, expect: InnerEntry | None = None) -> Node:
+    """One node. Raises Corrupt if it is malformed, of another kind, or not what the entry above says (IDX-5)."""
+    try:
+        node = Node.decode(odb.read(oid, "node"))
+    except Format as e:
+        raise Corrupt(f"node {oid} is malformed: {e.message}", "run 'dpk verify'") from None
+    if node.kind != kind:
+        raise Corrupt(f"node {oid} is of kind {node.kind}, not {kind}", "run 'dpk verify'")
+    if expect is not None:
+        sums = tuple(sum(x) for x in zip(*(e.counts for e in node.entries), strict=True))
+        if sums != expect.counts or node.entries[-1].key != expect.key:
+            raise Corrupt(f"node {oid} does not hold what the entry above it says", "run 'dpk verify'")
+    return node
+
+
+def leaves(odb: Odb, root: Oid, kind: str) -> Iterator[Node]:
+    """The level-0 nodes in order, each read when it is asked for."""
+    node = read_node(odb, root, kind)
+    yield from _leaves(odb, node)
+
+
+def _leaves(odb: Odb, node: Node) -> Iterator[Node]:
+    if not node.level:
+        yield node
+        return
+    for entry in node.entries:
+        yield from _leaves(odb, child(odb, node, entry))
+
+
+def child(odb: Odb, node: Node, entry: InnerEntry) -> Node:
+    """The node below an inner entry, one level down."""
+    below = read_node(odb, entry.oid, node.kind, entry)
+    if below.level != node.level - 1:
+        raise Corrupt(f"node {entry.oid} is of level {below.level} below level {node.level}", "run 'dpk verify'")
+    return below
+
+
+def tree_entries(odb: Odb, root: Oid) -> Iterator[TreeEntry]:
+    """The names of a tree, in bytewise order."""
+    for node in leaves(odb, root, TREE):
+        yield from node.entries
+
+
+def fragment_entries(odb: Odb, root: Oid) -> Iterator[FragmentEntry]:
+    """The fragments of a table, in row order."""
+    for node in leaves(odb, root, FRAGMENTS):
+        yield from node.entries
+
+
+def find(odb: Odb, root: Oid, name: str) -> TreeEntry | None:
+    """The entry of a tree with this name, or None; reads one node a level."""
+    node = read_node(odb, root, TREE)
+    key = name.encode(errors="surrogateescape")
+    while True:
+        at = bisect_left(node.entries, key, key=lambda e: e.key_bytes)
+        if at == len(node.entries):
+            return None
+        entry = node.entries[at]
+        if not node.level:
+            return entry if entry.key_bytes == key else None
+        node = child(odb, node, entry)
+
+
+def lookup(odb: Odb, root: Oid, path: str) -> TreeEntry:
+    """The entry at a path of `/`-joined names below a tree. Raises NotFound, naming what is there instead."""
+    from difflib import get_close_matches
+
+    parts, tree = [p for p in path.split("/") if p], root
+    entry: TreeEntry | None = None
+    for i, name in enumerate(parts):
+        entry = find(odb, tree, name)
+        if entry is None:
+            names = [e.name for e in tree_entries(odb, tree)]
+            near = get_close_matches(name, names, 1) or names[:8]
+            raise NotFound(f"there is no '{'/'.join(parts[: i + 1])}' in the package", f"there is: {', '.join(near)}" if near else "")
+        if i + 1 < len(parts) and entry.type != "tree":
+            raise NotFound(f"'{'/'.join(parts[: i + 1])}' is a {entry.type}, it has no '{parts[i + 1]}'")
+        tree = entry.oid
+    if entry is None:
+        raise NotFound("an empty path names nothing")
+    return entry
+
+
+def walk(odb: Odb, root: Oid, prefix: str = "") -> Iterator[tuple[str, TreeEntry]]:
+    """All blobs and tables below a tree, as (path, entry), depth first; subtrees come before what is in them."""
+    for entry in tree_entries(odb, root):
+        path = f"{prefix}{entry.name}"
+        yield path, entry
+        if entry.type == "tree":
+            yield from walk(odb, entry.oid, path + "/")
+
+
+class _Side:
+    """One of two indexes under comparison: nodes not yet known to be common, by oid; those below an entry are read late."""
+
+    def __init__(self, odb: Odb, root: Oid, kind: str) -> None:
+        self.odb = odb
+        self.nodes: list[tuple[Oid, Node | tuple[Node, InnerEntry]]] = [(root, read_node(odb, root, kind))]
+
+    def drop(self, common: Counter[Oid]) -> None:
+        kept = []
+        for oid, node in self.nodes:
+            if common[oid]:
+                common[oid] -= 1
+            else:
+                kept.append((oid, child(self.odb, *node) if isinstance(node, tuple) else node))
+        self.nodes = kept  # type: ignore[assignment]
+
+    def descend(self, level: int) -> None:
+        below: list[tuple[Oid, Any]] = []
+        for oid, node in self.nodes:
+            assert isinstance(node, Node)
+            below += [(e.oid, (node, e)) for e in node.entries] if node.level == level else [(oid, node)]
+        self.nodes = below
+
+
+def differing(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid, kind: str) -> tuple[list[Node], list[Node]]:
+    """The level-0 nodes that only one of two indexes has. Reads in proportion to what differs.
+
+    Sound because a node that both have holds the same run of entries in both, whatever stands beside it.
+    """
+    left, right = _Side(odb_a, a, kind), _Side(odb_b, b, kind)
+    height = max(node.level for side in (left, right) for _, node in side.nodes if isinstance(node, Node))
+    for level in range(height, -1, -1):
+        common = Counter(oid for oid, _ in left.nodes) & Counter(oid for oid, _ in right.nodes)
+        left.drop(common.copy())
+        right.drop(common)
+        if level:
+            left.descend(level)
+            right.descend(level)
+    return ([n for _, n in left.nodes if isinstance(n, Node)], [n for _, n in right.nodes if isinstance(n, Node)])

@@ -1,0 +1,8 @@
+"""The object database of a store: objects and fragments by their oids."""
+
+from __future__ import annotations
+
+from dpkg.odb.layout import create_store, fragment_key, object_key, open_store
+from dpkg.odb.odb import Odb
+
+__all__ = ["Odb", "create_store", "fragment_key", "object_key", "open_store"]

@@ -1,0 +1,77 @@
+"""Where things are in a store, and the `format` file that says what kind of store it is (spec/storage.md)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from dpkg.errors import Format, NotFound
+from dpkg.objects import canonical_json
+from dpkg.oid import Oid
+
+if TYPE_CHECKING:
+    from dpkg.store.base import Backend
+
+FORMAT = "dpkg 0-draft"
+REQUIRES: frozenset[str] = frozenset()  # the requirements that this program knows
+FORMAT_KEY = "format"
+OBJECTS, FRAGMENTS = "objects/", "fragments/"
+_SUFFIX = ".parquet"
+_NEWER = "upgrade dpkg: the store was written by a newer version"
+
+
+def object_key(oid: Oid) -> str:
+    """The key of an object's frame."""
+    return f"{OBJECTS}{oid[:2]}/{oid[2:]}"
+
+
+def fragment_key(oid: Oid) -> str:
+    """The key of a fragment's Parquet file."""
+    return f"{FRAGMENTS}{oid[:2]}/{oid[2:]}{_SUFFIX}"
+
+
+def oid_of_key(key: str) -> Oid | None:
+    """The oid whose object or fragment is under `key`, or None: other files may lie about."""
+    folder, _, name = key.partition("/")
+    digits = name.replace("/", "", 1)
+    if folder == "fragments":
+        digits = digits.removesuffix(_SUFFIX)
+    try:
+        oid = Oid(digits)
+    except Format:
+        return None
+    return oid if key in (object_key(oid), fragment_key(oid)) else None
+
+
+def create_store(backend: Backend) -> None:
+    """Make the store at `backend`, unless it is there. Raises Format if what is there is not of our format."""
+    data = canonical_json.encode({"format": FORMAT, "requires": []})
+    if backend.atomic_create:
+        made = backend.create(FORMAT_KEY, data)
+    elif made := backend.stat(FORMAT_KEY) is None:
+        backend.put(FORMAT_KEY, data)
+        backend.sync()
+    if not made:
+        open_store(backend)
+
+
+def open_store(backend: Backend) -> None:
+    """Return if there is a store at `backend` that this program can read. Raises NotFound or Format (STO-1)."""
+    try:
+        data = backend.get(FORMAT_KEY)
+    except NotFound:
+        message = f"there is no store at {backend.url}"
+        raise NotFound(message, "check the address, or make a store there with 'dpk init'") from None
+    where = f"the store at {backend.url}"
+    try:
+        value = json.loads(data[:65536])
+        name, requires = value["format"], value["requires"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Format(f"{where} has a damaged 'format' file", "is this the folder of a store?") from None
+    if name != FORMAT:
+        raise Format(f"{where} is of the format '{str(name)[:80]}', and this dpkg reads '{FORMAT}'", _NEWER)
+    if not isinstance(requires, list) or value.keys() != {"format", "requires"}:
+        raise Format(f"{where} has a damaged 'format' file", _NEWER)
+    unknown = [str(name)[:80] for name in requires if not isinstance(name, str) or name not in REQUIRES]
+    if unknown:
+        raise Format(f"{where} requires {', '.join(unknown)}, which this dpkg does not know", _NEWER)

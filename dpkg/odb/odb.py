@@ -1,0 +1,242 @@
+"""Objects and fragments of one store, by oid. Nothing unverified is handed out; nothing is written twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from dpkg.errors import Corrupt, NotFound, Usage
+from dpkg.objects import frame
+from dpkg.odb.layout import FRAGMENTS, OBJECTS, fragment_key, object_key, oid_of_key
+from dpkg.oid import Oid, digest
+from dpkg.store.local import LocalBackend, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO, Literal
+
+    from dpkg.objects.frame import Kind
+    from dpkg.store.base import Backend
+
+    Place = Literal["object", "fragment"]
+
+_HEX = frozenset("0123456789abcdef")
+_DAMAGED = "get it again from another store that has it; other objects are not affected"
+_MISSING = "check the id, or get what is missing from the store that it came from"
+
+
+class Odb:
+    """The objects and fragments in `backend`. As thread-safe as the backend: all state is in it."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    # What is there
+
+    def has(self, oid: Oid) -> bool:
+        """Whether the object is stored. Its bytes are not read."""
+        return self._size(object_key(oid)) >= frame.HEADER.size
+
+    def has_fragment(self, oid: Oid) -> bool:
+        """Whether the fragment is stored. Its bytes are not read."""
+        return self._size(fragment_key(oid)) > 0
+
+    def size(self, oid: Oid) -> int:
+        """The length of the object's payload, from its header alone."""
+        return self._header(oid).length
+
+    def kind(self, oid: Oid) -> Kind:
+        """What kind of object it is, from its header alone."""
+        return self._header(oid).kind
+
+    def iter_oids(self) -> Iterator[tuple[Place, Oid, int]]:
+        """All objects, then all fragments, each with its stored size, in the order of oids."""
+        for place, prefix in (("object", OBJECTS), ("fragment", FRAGMENTS)):
+            for stat in self.backend.list(prefix):
+                oid = oid_of_key(stat.key)
+                if oid is not None:
+                    yield cast("Place", place), oid, stat.size
+
+    def resolve_prefix(self, prefix: str) -> list[Oid]:
+        """The oids of objects that start with `prefix`, of 4 to 64 hexadecimal digits, in order."""
+        if not 4 <= len(prefix) <= 64 or not _HEX.issuperset(prefix):
+            raise Usage(f"'{prefix[:80]}' is not the start of an object id", "give 4 to 64 digits 0-9 and a-f")
+        found = self.backend.list(f"{OBJECTS}{prefix[:2]}/{prefix[2:]}")
+        return [oid for stat in found if (oid := oid_of_key(stat.key)) is not None]
+
+    # Objects in memory
+
+    def read(self, oid: Oid, kind: Kind) -> bytes:
+        """The payload of the object, which is of `kind`. Raises NotFound, and Corrupt if its bytes are not its own."""
+        found, payload = self.read_any(oid)
+        if found != kind:
+            raise Corrupt(f"object {oid} is a {found} where a {kind} must be", "check what names it")
+        return payload
+
+    def read_any(self, oid: Oid) -> tuple[Kind, bytes]:
+        """The kind and the payload of the object. Raises NotFound, and Corrupt if its bytes are not its own."""
+        try:
+            data = self.backend.get(object_key(oid))
+        except NotFound:
+            raise self._missing(oid) from None
+        try:
+            kind, payload = frame.unpack(data)
+        except Corrupt as error:
+            raise self._damaged(oid, error.message) from None
+        if digest(kind, payload) != oid:
+            raise self._damaged(oid, "its bytes are those of another object")
+        return kind, payload
+
+    def write(self, kind: Kind, payload: bytes) -> Oid:
+        """Store an object, if it is not there; its oid. It lasts once `sync` returns."""
+        oid = digest(kind, payload)
+        key = object_key(oid)
+        if not self._stored(key, len(payload)):
+            self.backend.put(key, frame.pack(kind, payload))
+        return oid
+
+    # Blobs of any size
+
+    def write_blob_file(self, source: str | BinaryIO) -> tuple[Oid, int]:
+        """Store the file at the path `source`, or what an open binary file holds from its position on: oid and length.
+
+        One pass over the source, in bounded memory.
+        """
+        if not isinstance(source, str):
+            return self._write_blob(source)
+        try:
+            with open(source, "rb", buffering=0) as file:
+                return self._write_blob(cast("BinaryIO", file))
+        except FileNotFoundError:
+            raise NotFound(f"there is no file '{source}'") from None
+        except OSError as error:
+            raise failure(error, "read", source) from error
+
+    def _write_blob(self, source: BinaryIO) -> tuple[Oid, int]:
+        try:
+            data = frame.read_full(source, frame.CHUNK)
+            if len(data) < frame.CHUNK:
+                return self.write(frame.BLOB, data), len(data)
+            joined = cast("BinaryIO", _Joined(data, source))
+            return self._adopt(joined) if isinstance(self.backend, LocalBackend) else self._spool(joined)
+        except OSError as error:
+            raise failure(error, "read", str(getattr(source, "name", "the input"))) from error
+
+    def _adopt(self, source: BinaryIO) -> tuple[Oid, int]:
+        """Pack straight into the store's folder: the frame takes its name once its oid is known."""
+        assert isinstance(self.backend, LocalBackend)
+        out = self.backend.scratch()
+        try:
+            oid, length = frame.pack_file(frame.BLOB, source, out)
+            key = object_key(oid)
+            if self._stored(key, length):
+                self.backend.discard(out)
+            else:
+                self.backend.adopt(key, out)
+        except BaseException:
+            self.backend.discard(out)
+            raise
+        return oid, length
+
+    def _spool(self, source: BinaryIO) -> tuple[Oid, int]:
+        from tempfile import TemporaryFile
+
+        with TemporaryFile() as out:
+            oid, length = frame.pack_file(frame.BLOB, source, cast("BinaryIO", out))
+            key = object_key(oid)
+            if not self._stored(key, length):
+                out.seek(0)
+                self.backend.put(key, cast("BinaryIO", out))
+        return oid, length
+
+    def iter_blob(self, oid: Oid) -> Iterator[bytes]:
+        """The blob's bytes in pieces, in bounded memory. Raises NotFound; Corrupt comes before the last piece."""
+        key = object_key(oid)
+        size = self._size(key)
+        if size < 0:
+            raise self._missing(oid)
+        try:
+            header = frame.parse_header(self.backend.get_range(key, 0, frame.HEADER.size), size)
+            if header.kind != frame.BLOB:
+                raise Corrupt(f"it is a {header.kind} where a blob must be")
+            hasher = frame.new_hasher(frame.BLOB)
+            held = b""
+            for chunk in frame.iter_payload(lambda start, length: self.backend.get_range(key, start, length), size):
+                if held:
+                    yield held
+                hasher.update(chunk)
+                held = chunk
+        except Corrupt as error:
+            raise self._damaged(oid, error.message) from None
+        except NotFound:
+            raise self._missing(oid) from None
+        if hasher.hexdigest() != oid:
+            raise self._damaged(oid, "its bytes are those of another object")
+        if held:
+            yield held
+
+    # Fragments, as opaque bytes: dpkg.arrow knows what is in them
+
+    def read_fragment_file(self, oid: Oid) -> bytes:
+        """The bytes of the fragment's file, unverified. Raises NotFound."""
+        try:
+            return self.backend.get(fragment_key(oid))
+        except NotFound:
+            raise NotFound(f"fragment {oid} is not in {self.backend.url}", _MISSING) from None
+
+    def write_fragment_file(self, oid: Oid, data: bytes) -> None:
+        """Store a fragment's file, if it is not there. It lasts once `sync` returns."""
+        if not self.has_fragment(oid):
+            self.backend.put(fragment_key(oid), data)
+
+    def fragment_path(self, oid: Oid) -> str | None:
+        """Where engines can read the fragment in place, or None if the store is not a folder. It need not be there."""
+        return self.backend.local_path(fragment_key(oid))
+
+    def sync(self) -> None:
+        """When this returns, everything written, or found already written, survives a power cut."""
+        self.backend.sync()
+
+    # Helpers
+
+    def _size(self, key: str) -> int:
+        stat = self.backend.stat(key)
+        return -1 if stat is None else stat.size
+
+    def _stored(self, key: str, length: int) -> bool:
+        """Whether the object under `key` is there, and not cut off by a power cut. `length` is that of its payload."""
+        size = self._size(key)
+        if size < frame.HEADER.size or size == frame.HEADER.size + length or self.backend.local_path(key) is None:
+            return size >= frame.HEADER.size
+        try:
+            return frame.parse_header(self.backend.get_range(key, 0, frame.HEADER.size), size).length == length
+        except (Corrupt, NotFound):
+            return False
+
+    def _header(self, oid: Oid) -> frame.Header:
+        try:
+            return frame.parse_header(self.backend.get_range(object_key(oid), 0, frame.HEADER.size))
+        except NotFound:
+            raise self._missing(oid) from None
+        except Corrupt as error:
+            raise self._damaged(oid, error.message) from None
+
+    def _missing(self, oid: Oid) -> NotFound:
+        return NotFound(f"object {oid} is not in {self.backend.url}", _MISSING)
+
+    def _damaged(self, oid: Oid, why: str) -> Corrupt:
+        key = object_key(oid)
+        path = self.backend.local_path(key) or f"{self.backend.url}/{key}"
+        return Corrupt(f"object {oid} is damaged: {why} ({path})", _DAMAGED)
+
+
+class _Joined:
+    """A file of which the first bytes have been read already."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head, self._rest = head, rest
+
+    def read(self, size: int) -> bytes:
+        if self._head:
+            piece, self._head = self._head[:size], self._head[size:]
+            return piece
+        return self._rest.read(size)

@@ -1,0 +1,387 @@
+"""Refs: branches and tags, each an append-only log in which every entry names the one before (spec/storage.md).
+
+The entry that is created first under a number is the one: that is the compare-and-set. No entry is ever changed or
+removed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dpkg.errors import AlreadyExists, Conflict, Corrupt, DpkgError, Format, NotFound, Storage, Usage
+from dpkg.names import valid_package, valid_ref
+from dpkg.objects import canonical_json
+from dpkg.oid import Oid, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Literal
+
+    from dpkg.store.base import Backend, Stat
+
+    Event = Literal["birth", "commit", "barrier", "floor", "deleted"]
+
+HEADS, TAGS = "heads", "tags"
+WORDS = {HEADS: "branch", TAGS: "tag"}
+EVENTS = frozenset(("birth", "commit", "barrier", "floor", "deleted"))
+
+_PREFIX = "refs/"
+_TOP = 2**64 - 1
+_HEX = frozenset("0123456789abcdef")
+_ATTEMPTS = 100
+_NULL = type(None)
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "event": str,
+    "n": int,
+    "oid": (str, _NULL),
+    "prev": (str, _NULL),
+    "push": str,
+    "time": int,
+    "who": str,
+    "why": str,
+}
+
+
+def new_push() -> str:
+    """A name for one run of a writer: 32 random hexadecimal digits."""
+    return os.urandom(16).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class RefEntry:
+    """One entry of a ref's log. Only a `commit` has an oid; only the birth, n = 0, has no entry before it."""
+
+    n: int
+    event: Event
+    oid: Oid | None
+    prev: Oid | None  # the digest of entry n - 1
+    push: str
+    time: int  # seconds since 1970-01-01 UTC
+    who: str
+    why: str
+    digest: Oid = field(init=False)
+
+    def __post_init__(self) -> None:
+        value = canonical_json.members(self._members(), "ref entry", _TYPES)
+        if self.event not in EVENTS:
+            raise Format(f"a ref entry has the unknown event '{self.event[:80]}'")
+        if self.n < 0 or (self.n == 0) != (self.event == "birth") or (self.n == 0) != (self.prev is None):
+            raise Format("a ref's log does not begin with its birth")
+        if (self.oid is not None) != (self.event == "commit"):
+            raise Format(f"a ref entry of the event '{self.event}' has {'an' if self.oid else 'no'} oid")
+        if len(self.push) != 32 or not _HEX.issuperset(self.push):
+            raise Format("the push id of a ref entry is not 32 hexadecimal digits")
+        object.__setattr__(self, "digest", digest("ref", canonical_json.encode(value)))
+
+    def _members(self) -> dict[str, Any]:
+        return {name: _plain(getattr(self, name)) for name in _TYPES}
+
+    def encode(self) -> bytes:
+        """Canonical JSON, with the entry's digest."""
+        return canonical_json.encode(self._members() | {"digest": self.digest})
+
+    @classmethod
+    def decode(cls, data: bytes) -> RefEntry:
+        """The entry that `data` spells. Whatever the bytes: Format if it is none, Corrupt if its digest is wrong."""
+        types = _TYPES | {"digest": str}
+        value = canonical_json.members(canonical_json.decode(data), "ref entry", types)
+        claimed = value.pop("digest")
+        for name in ("oid", "prev"):
+            value[name] = None if value[name] is None else Oid(value[name])
+        entry = cls(**value)
+        if entry.digest != claimed:
+            raise Corrupt("its digest is not that of its bytes")
+        return entry
+
+    def __str__(self) -> str:
+        """For people: what was done, by whom, when."""
+        done = {"commit": f"moved to {(self.oid or '')[:12]}", "birth": "created", "deleted": "deleted"}
+        return f"{done.get(self.event, f'given a {self.event}')} by {self.who} at {_when(self.time)}"
+
+
+class Refs:
+    """The refs in `backend`. `push` names this run of the writer in what it appends."""
+
+    def __init__(self, backend: Backend, push: str | None = None) -> None:
+        self.backend = backend
+        self.push = push or new_push()
+
+    # What there is
+
+    def packages(self, *, deleted: bool = False) -> Iterator[str]:
+        """Packages that have a branch or tag, in the order of keys; `deleted`: also those that had one."""
+        last = ""
+        for package, kind, name, n in self._logs(_PREFIX):
+            if package != last and (deleted or self._value_at(_folder(package, kind, name), n) is not None):
+                yield package
+                last = package
+
+    def heads(self, package: str) -> dict[str, RefEntry]:
+        """The branches of a package, sorted, each with the newest entry of its log; not the deleted ones."""
+        return self._live(package, HEADS)
+
+    def tags(self, package: str) -> dict[str, RefEntry]:
+        """The tags of a package, sorted, each with the newest entry of its log; not the deleted ones."""
+        return self._live(package, TAGS)
+
+    def logs(self, package: str, kind: str) -> Iterator[str]:
+        """The names of all branches or tags that ever were, in the order of keys."""
+        prefix = f"{_PREFIX}{valid_package(package)}/{_valid_kind(kind)}/"
+        return (name for _, _, name, _ in self._logs(prefix))
+
+    def tip(self, package: str, kind: str, name: str) -> RefEntry | None:
+        """The newest entry of a ref's log, or None. One LIST and one GET."""
+        folder = _folder(package, kind, name)
+        first = next(self.backend.list(folder, 1), None)
+        if first is None:
+            return None
+        n = _number(first.key)
+        if n is None:  # something else lies about in the folder
+            n = next((n for stat in self.backend.list(folder) if (n := _number(stat.key)) is not None), None)
+        return None if n is None else self._entry(folder, n)
+
+    def value(self, package: str, kind: str, name: str) -> Oid | None:
+        """The commit that a ref names, or None if there is no such ref, or no longer (STO-8)."""
+        tip = self.tip(package, kind, name)
+        return None if tip is None else self._last(_folder(package, kind, name), tip).oid
+
+    def log(self, package: str, kind: str, name: str) -> Iterator[RefEntry]:
+        """All entries of a ref's log, newest first. Raises Corrupt where one is not what the next one names (STO-7)."""
+        tip = self.tip(package, kind, name)
+        if tip is not None:
+            yield from self._back(_folder(package, kind, name), tip)
+
+    # Changing it
+
+    def start(self, package: str, kind: str, name: str, *, who: str) -> RefEntry:
+        """The newest entry of a ref's log, which gets its birth if there is none.
+
+        A writer calls this before it decides what it need not store, and appends after exactly this entry: had anyone
+        cleaned up in between, the append would fail.
+        """
+        for _ in range(_ATTEMPTS):
+            tip = self.tip(package, kind, name)
+            if tip is not None:
+                return tip
+            try:
+                return self.append(package, kind, name, "birth", None, expected=None, who=who, why="")
+            except Conflict:
+                continue  # someone else gave birth to it
+        raise Conflict(f"the log of {_title(package, kind, name)} cannot be begun", "try again")
+
+    def append(
+        self,
+        package: str,
+        kind: str,
+        name: str,
+        event: Event,
+        oid: Oid | None,
+        *,
+        expected: RefEntry | None,
+        who: str,
+        why: str,
+        push: str | None = None,
+    ) -> RefEntry:
+        """Create the entry after `expected` (None: the birth); Conflict if another has that place. A tag has one value.
+
+        What the backend has not made durable yet is made so first: an entry never names what a power cut takes away.
+        """
+        folder = _folder(package, kind, name)
+        if not self.backend.atomic_create:
+            raise Storage(f"refs in {self.backend.url} are read-only: it cannot create atomically", "use another store")
+        if kind == TAGS and event == "commit" and expected is not None:
+            self._refuse_second_value(package, name, self._last(folder, expected))
+        n, prev = (0, None) if expected is None else (expected.n + 1, expected.digest)
+        entry = RefEntry(n, event, oid, prev, push or self.push, int(time.time()), who, why)
+        data, key = entry.encode(), folder + _key(n)
+        self.backend.sync()
+        if self.backend.create(key, data) or self.backend.get(key) == data:  # ours, if only the answer was lost
+            return entry
+        raise _moved(package, kind, name, self._entry(folder, n))
+
+    def update(
+        self,
+        package: str,
+        kind: str,
+        name: str,
+        new: Oid,
+        old: Oid | None,
+        *,
+        who: str,
+        why: str,
+        tail: RefEntry | None = None,
+    ) -> RefEntry:
+        """Move a ref from `old` (None: it has no value) to `new`. Conflict if it has another value than `old`.
+
+        With `tail`, what `start` returned: Conflict also if anything was appended to the log since.
+        """
+        return self._change(package, kind, name, "commit", new, old, who=who, why=why, tail=tail)
+
+    def create_tag(self, package: str, name: str, oid: Oid, *, who: str, why: str = "") -> RefEntry:
+        """Give a tag its value. AlreadyExists if it has one or had one: a tag's value never changes (OBJ-5)."""
+        return self._change(package, TAGS, name, "commit", oid, None, who=who, why=why)
+
+    def delete(self, package: str, kind: str, name: str, *, who: str, why: str, old: Oid | None = None) -> RefEntry:
+        """Delete a ref; its log stays. NotFound if it has no value, Conflict if that is not `old` (None: any)."""
+        value = self.value(package, kind, name)
+        if value is None:
+            raise NotFound(f"there is no {_title(package, kind, name)}", "check the name")
+        return self._change(package, kind, name, "deleted", None, old or value, who=who, why=why)
+
+    def _change(
+        self,
+        package: str,
+        kind: str,
+        name: str,
+        event: Event,
+        oid: Oid | None,
+        old: Oid | None,
+        *,
+        who: str,
+        why: str,
+        tail: RefEntry | None = None,
+    ) -> RefEntry:
+        """Append `event` to a log in which the value is `old`."""
+        folder = _folder(package, kind, name)
+        for _ in range(_ATTEMPTS):
+            tip = tail or self.start(package, kind, name, who=who)
+            last = self._last(folder, tip)
+            if kind == TAGS and event == "commit":
+                self._refuse_second_value(package, name, last)
+            if last.oid != old:
+                raise _moved(package, kind, name, last)
+            try:
+                return self.append(package, kind, name, event, oid, expected=tip, who=who, why=why)
+            except Conflict:
+                if tail is not None:
+                    raise
+                # else look again: what came in between may have left the value as it was
+        raise Conflict(f"{_title(package, kind, name)} does not stop moving", "try again later")
+
+    # Helpers
+
+    def _live(self, package: str, kind: str) -> dict[str, RefEntry]:
+        found = {}
+        for _, _, name, n in self._logs(f"{_PREFIX}{valid_package(package)}/{kind}/"):
+            folder = _folder(package, kind, name)
+            tip = self._entry(folder, n)
+            if self._last(folder, tip).oid is not None:
+                found[name] = tip
+        return dict(sorted(found.items()))  # keys sort `a-b/` before `a/`
+
+    def _logs(self, prefix: str) -> Iterator[tuple[str, str, str, int]]:
+        """Package, kind, name and newest number of each log under `prefix`."""
+        done = ""
+        for stat in self.backend.list(prefix):
+            if done and stat.key.startswith(done):
+                continue
+            parsed = _parse(stat)
+            if parsed is not None:
+                done = _folder(*parsed[:3])
+                yield parsed
+
+    def _entry(self, folder: str, n: int) -> RefEntry:
+        """Entry `n` of a log that has it. Raises Corrupt."""
+        key = folder + _key(n)
+        where = f"the ref entry '{key}' in {self.backend.url}"
+        hint = "the ref's log is damaged; restore it from a copy of the store"
+        try:
+            entry = RefEntry.decode(self.backend.get(key))
+        except NotFound:
+            raise Corrupt(f"{where} is missing", hint) from None
+        except (Format, Corrupt) as error:
+            raise Corrupt(f"{where} is damaged: {error.message}", hint) from None
+        if entry.n != n:
+            raise Corrupt(f"{where} is damaged: it is entry {entry.n}", hint)
+        return entry
+
+    def _back(self, folder: str, entry: RefEntry) -> Iterator[RefEntry]:
+        """`entry` and all before it."""
+        yield entry
+        while entry.n > 0:
+            before = self._entry(folder, entry.n - 1)
+            if before.digest != entry.prev:
+                raise Corrupt(
+                    f"the ref log '{folder}' in {self.backend.url} is broken: entry {before.n} is not the one that"
+                    f" entry {entry.n} names",
+                    "the ref's log is damaged; restore it from a copy of the store",
+                )
+            entry = before
+            yield entry
+
+    def _last(self, folder: str, tip: RefEntry) -> RefEntry:
+        """The newest entry, from `tip` back, that says what the value is: a commit, or none after deletion or birth."""
+        return next(e for e in self._back(folder, tip) if e.event in ("commit", "deleted", "birth"))
+
+    def _value_at(self, folder: str, n: int) -> Oid | None:
+        return self._last(folder, self._entry(folder, n)).oid
+
+    def _refuse_second_value(self, package: str, name: str, last: RefEntry) -> None:
+        if last.event == "deleted":
+            message = f"tag '{name}' of {package} was {last}, and the name of a tag is not used again"
+            raise AlreadyExists(message, "choose another name")
+        if last.oid is not None:
+            message = f"tag '{name}' of {package} is at {last.oid.short} already (by {last.who} at {_when(last.time)})"
+            raise AlreadyExists(message, "a tag never moves: choose another name")
+
+
+def _moved(package: str, kind: str, name: str, entry: RefEntry) -> Conflict:
+    title = _title(package, kind, name)
+    if entry.event == "birth":
+        return Conflict(f"{title} does not exist (its log was {entry})", "look at what there is, then try again")
+    return Conflict(f"{title} was {entry}", "get the new state, then try again")
+
+
+def _title(package: str, kind: str, name: str) -> str:
+    return f"{WORDS[kind]} '{name}' of {package}"
+
+
+def _when(seconds: int) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return f"second {seconds}"
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, str) else value  # an Oid is a str of its own type
+
+
+def _valid_kind(kind: str) -> str:
+    if kind not in WORDS:
+        raise Usage(f"'{kind}' is no kind of ref", "heads or tags")
+    return kind
+
+
+def _folder(package: str, kind: str, name: str) -> str:
+    return f"{_PREFIX}{valid_package(package)}/{_valid_kind(kind)}/{valid_ref(name)}/"
+
+
+def _key(n: int) -> str:
+    return f"{_TOP - n:016x}"  # the newest sorts first
+
+
+def _number(key: str) -> int | None:
+    """The number of the entry under `key`, or None if it is none."""
+    name = key.rpartition("/")[2]
+    if len(name) != 16 or not _HEX.issuperset(name):
+        return None
+    n = _TOP - int(name, 16)
+    return n if n <= canonical_json.MAX_INT else None
+
+
+def _parse(stat: Stat) -> tuple[str, str, str, int] | None:
+    """What the key of an entry says, or None if it is not one."""
+    parts = stat.key.split("/")
+    n = _number(stat.key)
+    if len(parts) != 6 or n is None:
+        return None
+    package, kind, name = f"{parts[1]}/{parts[2]}", parts[3], parts[4]
+    try:
+        _folder(package, kind, name)
+    except DpkgError:
+        return None
+    return package, kind, name, n

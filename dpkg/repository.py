@@ -1,0 +1,235 @@
+"""A store opened for work: its objects, refs and settings; and what names in it mean."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dpkg import settings
+from dpkg.errors import Corrupt, DpkgError, Format, NotFound, Usage
+from dpkg.names import parse_expr, valid_package
+from dpkg.objects.commit import Commit
+from dpkg.odb import Odb, create_store, open_store
+from dpkg.oid import Oid
+from dpkg.refs import Refs
+from dpkg.store import open_backend
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dpkg.names import Expr
+    from dpkg.objects.node import TreeEntry
+
+MAIN, LATEST = "main", "latest"
+_STEPS = re.compile(r"~(\d*)$")
+_HEX = frozenset("0123456789abcdef")
+
+
+class Repository:
+    """`store` is a folder or URL; None: the one that settings find. With `create`, a store is made where there is none."""
+
+    def __init__(self, store: str | None = None, *, create: bool = False) -> None:
+        self.url = settings.find_store(store)
+        self.backend = open_backend(self.url)
+        if create:
+            create_store(self.backend)
+        else:
+            try:
+                open_store(self.backend)
+            except NotFound as e:
+                raise NotFound(e.message, "make one with 'dpk init', or build or install a package: that makes one") from None
+        self.odb = Odb(self.backend)
+        self.refs = Refs(self.backend)
+
+    def config(self) -> dict[str, str]:
+        """Settings for this store."""
+        return settings.load(self.url)
+
+    def author(self) -> str:
+        """Who moves refs and makes commits here."""
+        return settings.author(self.config())
+
+    def remote(self, name: str | None) -> str:
+        """The place of a remote (settings.remote)."""
+        return settings.remote(name, self.config())
+
+    def commit(self, oid: Oid) -> Commit:
+        """A commit. Raises NotFound, Corrupt."""
+        try:
+            return Commit.decode(self.odb.read(oid, "commit"))
+        except Format as e:
+            raise Corrupt(f"commit {oid} is malformed: {e.message}", "run 'dpk verify'") from None
+
+    def require(self, package: str) -> None:
+        """Raises NotFound if there is no such package, naming near ones."""
+        valid_package(package)
+        if self.tip(package) is None and not self.refs.tags(package):
+            from difflib import get_close_matches
+
+            known = list(self.refs.packages())
+            near = get_close_matches(package, known, 3) or known[:5]
+            hint = f"there is: {', '.join(near)}" if near else "the store is empty: 'dpk build' or 'dpk install' brings packages"
+            raise NotFound(f"there is no package '{package}' in {self.url}", hint)
+
+    def tip(self, package: str, branch: str = MAIN) -> Oid | None:
+        """The commit of a branch, or None."""
+        return self.refs.value(package, "heads", branch)
+
+    def history(self, start: Oid) -> Iterator[tuple[Oid, Commit]]:
+        """`start` and all that came before it, newest first by time, parents after children."""
+        import heapq
+
+        first = self.commit(start)
+        heap: list[tuple[int, int, Oid, Commit]] = [(-first.time, 0, start, first)]
+        seen, order = {start}, 0
+        while heap:
+            _, _, oid, commit = heapq.heappop(heap)
+            yield oid, commit
+            for parent in commit.parents:
+                if parent not in seen:
+                    seen.add(parent)
+                    order += 1
+                    made = self.commit(parent)
+                    heapq.heappush(heap, (-made.time, order, parent, made))
+
+    def is_ancestor(self, old: Oid, new: Oid) -> bool:
+        """Whether `old` is `new` or came before it."""
+        return any(oid == old for oid, _ in self.history(new))
+
+    # What expressions mean
+
+    def resolve(self, expr: str | Expr) -> tuple[Expr, Oid, Commit]:
+        """A package expression's commit. Raises NotFound, Usage; an ambiguous prefix lists its candidates."""
+        parsed = parse_expr(expr) if isinstance(expr, str) else expr
+        self.require(parsed.package)
+        oid = self.revision(parsed.package, parsed.revision or LATEST)
+        return parsed, oid, self.commit(oid)
+
+    def revision(self, package: str, revision: str) -> Oid:
+        """The commit that a revision of a package names: latest, branch, tag, prefix of a commit or tophash, each with ~N."""
+        steps = 0
+        base = revision
+        while found := _STEPS.search(base):
+            steps += int(found.group(1) or 1)
+            base = base[: found.start()]
+        oid = self._named(package, base or LATEST)
+        for done in range(steps):
+            parents = self.commit(oid).parents
+            if not parents:
+                raise NotFound(f"'{package}@{revision}': the history has only {done + 1} commit(s) from '{base}' back")
+            oid = parents[0]
+        return oid
+
+    def _named(self, package: str, name: str) -> Oid:
+        if name == LATEST:
+            oid = self.tip(package)
+            if oid is None:
+                raise NotFound(f"'{package}' has no commits on {MAIN}", f"see 'dpk log {package}' and its tags with 'dpk ls {package}'")
+            return oid
+        for kind in ("tags", "heads"):
+            try:
+                oid = self.refs.value(package, kind, name)
+            except Usage:
+                oid = None
+            if oid is not None:
+                return oid
+        if len(name) >= 4 and _HEX.issuperset(name) and len(name) <= 64:
+            return self._prefixed(package, name)
+        tags = sorted(self.refs.tags(package))
+        hint = f"tags: {', '.join(tags[-10:])}" if tags else f"see 'dpk log {package}'"
+        raise NotFound(f"'{package}' has no revision '{name}'", hint)
+
+    def _prefixed(self, package: str, prefix: str) -> Oid:
+        """The newest commit of the package whose oid or tophash starts with `prefix`."""
+        commits: dict[Oid, Commit] = {}
+        trees: dict[Oid, Oid] = {}
+        for oid, commit in self.all_commits(package):
+            if oid.startswith(prefix):
+                commits[oid] = commit
+            if commit.tree.startswith(prefix):
+                trees.setdefault(commit.tree, oid)
+        if len(commits) + len(trees) == 1:
+            return next(iter(commits or trees.values()))
+        if not commits and not trees:
+            raise NotFound(f"no commit or tophash of '{package}' starts with '{prefix}'", f"see 'dpk log {package}'")
+        lines = [f"commit  {oid}  {c.message.splitlines()[0] if c.message else ''}" for oid, c in commits.items()]
+        lines += [f"tophash {tree}  of commit {oid[:12]}" for tree, oid in trees.items()]
+        raise Usage(f"'{prefix}' is ambiguous in '{package}'", "\n".join(["it may be:", *lines]))
+
+    def all_commits(self, package: str) -> Iterator[tuple[Oid, Commit]]:
+        """Every commit that a branch or tag of the package reaches, newest first from each, once."""
+        seen: set[Oid] = set()
+        for kind in ("heads", "tags"):
+            names = self.refs.heads(package) if kind == "heads" else self.refs.tags(package)
+            for name in names:
+                tip = self.refs.value(package, kind, name)
+                if tip is None or tip in seen:
+                    continue
+                for oid, commit in self.history(tip):
+                    if oid not in seen:
+                        seen.add(oid)
+                        yield oid, commit
+
+    def entry(self, expr: str) -> tuple[Expr, Oid, Commit, TreeEntry | None]:
+        """What an expression with a path names: the entry, or None for the root tree."""
+        from dpkg.index import lookup
+
+        parsed, oid, commit = self.resolve(expr)
+        return parsed, oid, commit, (lookup(self.odb, commit.tree, parsed.path) if parsed.path else None)
+
+    def object_id(self, text: str) -> Oid:
+        """The object that a text names: an oid, a prefix of one that is stored, or a package expression. Raises NotFound, Usage."""
+        if "/" in text:
+            _, oid, _, entry = self.entry(text)
+            return entry.oid if entry else oid
+        if len(text) == 64:
+            return Oid(text)
+        found = self.odb.resolve_prefix(text)
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise NotFound(f"no object in {self.url} starts with '{text}'", "give an oid, a longer prefix, or owner/name[@revision][/path]")
+        lines = [f"{self.odb.kind(oid):<6} {oid}" for oid in found[:20]]
+        raise Usage(f"'{text}' is ambiguous", "\n".join(["it may be:", *lines]))
+
+    def tree_id(self, text: str) -> Oid:
+        """The tree that a text names: a tree's oid, a commit's, or a package expression. Raises NotFound, Usage."""
+        oid = self.object_id(text)
+        kind = self.odb.kind(oid)
+        if kind == "commit":
+            return self.commit(oid).tree
+        if kind != "node":
+            raise Usage(f"'{text}' is a {kind}, and a tree is wanted")
+        return oid
+
+    def table_id(self, text: str) -> Oid:
+        """The table that a text names. Raises NotFound, Usage."""
+        oid = self.object_id(text)
+        if (kind := self.odb.kind(oid)) != "table":
+            raise Usage(f"'{text}' is a {'tree' if kind == 'node' else kind}, and a table is wanted", "write owner/name[@revision]/table")
+        return oid
+
+    # Writing
+
+    def make_commit(
+        self, tree: Oid, parents: tuple[Oid, ...], message: str, author: str | None = None, provenance: dict[str, Any] | None = None
+    ) -> Oid:
+        """Store a commit object; no ref moves."""
+        made = Commit(tree, parents, author or self.author(), int(time.time()), message, provenance or {}, [])
+        return self.odb.write("commit", made.encode())
+
+    def move(self, package: str, new: Oid, old: Oid | None, why: str, branch: str = MAIN) -> None:
+        """Make everything written durable, then move the branch from `old` to `new`. Raises Conflict if it is elsewhere."""
+        self.odb.sync()
+        self.refs.update(package, "heads", branch, new, old, who=self.author(), why=why)
+
+
+def is_store(url: str) -> bool:
+    """Whether there is a store that can be opened."""
+    try:
+        open_store(open_backend(url))
+    except DpkgError:
+        return False
+    return True

@@ -1,0 +1,243 @@
+"""Tables in an odb: batches in, fragments, index and table object out; and back. Memory: a few fragments, whatever the table's size."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from dpkg.arrow import fragment
+from dpkg.arrow import scan as scanning
+from dpkg.arrow.boundaries import Cutter, Rows
+from dpkg.arrow.encodings import Encodings
+from dpkg.arrow.normal import normalise
+from dpkg.arrow.schema import Schema
+from dpkg.arrow.sort import check_key, sort_by_key
+from dpkg.arrow.stats import StatsRow, stats_batch, stats_schema
+from dpkg.errors import Corrupt, Format, NotFound, Usage
+from dpkg.index import IndexBuilder, leaves, read_node
+from dpkg.objects.node import FRAGMENTS, FragmentEntry, Node
+from dpkg.objects.table import Table
+from dpkg.oid import Oid
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dpkg.odb import Odb
+
+WORKERS = max(2, min(8, os.cpu_count() or 2))
+Made = tuple[FragmentEntry, StatsRow]
+
+
+def write_table(
+    odb: Odb,
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    key: tuple[str, ...] = (),
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Oid, Table]:
+    """Store a stream of record batches of one Arrow schema as a table; `progress` is told rows as they are stored.
+
+    Raises Format for types and values that a table cannot hold, CheckFailed for a key that is not unique.
+    """
+    canonical = Schema.from_arrow(schema)
+    plain: Iterator[pa.RecordBatch] = (p for b in batches for p in normalise(b, canonical))
+    if key:
+        check_key(canonical, key)  # before anything is read
+        plain = sort_by_key(plain, canonical, key)
+    cutter = Cutter(canonical, key)
+    index = _TableIndex(odb, canonical)
+    for made in _encoded(odb, cutter.cut(plain), canonical):
+        index.add(made)
+        if progress:
+            progress(made[0].rows)
+    root = index.finish()
+    table = Table(canonical.json, key, cutter.target_rows, root.rows, root.bytes, root.oid)
+    return odb.write("table", table.encode()), table
+
+
+def _encoded(odb: Odb, fragments: Iterable[Rows], schema: Schema) -> Iterator[Made]:
+    """Fragments stored by a few threads (Arrow and BLAKE3 release the GIL), handed back in order."""
+    pending: deque[Future[Made]] = deque()
+    encodings = Encodings()
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-fragment")
+    try:
+        for rows in fragments:
+            pending.append(pool.submit(_store, odb, rows, schema, encodings))
+            while len(pending) > WORKERS + 1:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _store(odb: Odb, rows: Rows, schema: Schema, encodings: Encodings | None = None) -> Made:
+    made = fragment.make(rows, schema)
+    if not odb.has_fragment(made.entry.oid):
+        odb.write_fragment_file(made.entry.oid, fragment.encode(made, schema, encodings))
+    return made.entry, made.stats
+
+
+class _TableIndex:
+    """The index of a table being written, with a statistics fragment for each leaf (IDX-6)."""
+
+    def __init__(self, odb: Odb, schema: Schema) -> None:
+        self._odb, self._schema = odb, schema
+        self._stats_schema = stats_schema(schema)
+        self._rows: list[StatsRow] = []
+        self._builder = IndexBuilder(FRAGMENTS, lambda data: odb.write("node", data), self._leaf)
+
+    def add(self, made: Made) -> None:
+        entry, stats = made
+        self._rows.append(stats)
+        self._builder.add(entry)
+
+    def _leaf(self, count: int) -> Oid:
+        rows, self._rows = self._rows[:count], self._rows[count:]
+        return _store(self._odb, [stats_batch(rows, self._schema)], self._stats_schema)[0].oid
+
+    def finish(self) -> Any:
+        return self._builder.finish()
+
+
+def read_table_object(odb: Odb, oid: Oid) -> Table:
+    """A table object. Raises Corrupt where it is malformed."""
+    try:
+        return Table.decode(odb.read(oid, "table"))
+    except Format as e:
+        raise Corrupt(f"table {oid} is malformed: {e.message}", "run 'dpk verify'") from None
+
+
+def open_fragment(odb: Odb, entry: FragmentEntry, schema: Schema) -> fragment.Reader:
+    """A fragment's reader, on the file itself where the store is local."""
+    return fragment.Reader(fragment_source(odb, entry.oid), entry, schema)
+
+
+def fragment_source(odb: Odb, oid: Oid) -> Any:
+    """The file of a fragment: its path where the store is local, else its bytes. Raises NotFound."""
+    path = odb.fragment_path(oid)
+    if path is None:
+        return io.BytesIO(odb.read_fragment_file(oid))
+    if not os.path.isfile(path):
+        raise NotFound(f"fragment {oid} is not in {odb.backend.url}", "install the package again from a store that has it")
+    return path
+
+
+def leaf_stats(odb: Odb, node: Node, schema: Schema) -> pa.RecordBatch | None:
+    """The statistics of a leaf's fragments, a row each; None for an empty leaf. Verified as any fragment is."""
+    if node.stats is None:
+        return None
+    made = stats_schema(schema)
+    return fragment.read_stats(fragment_source(odb, node.stats), node.stats, len(node.entries), made)
+
+
+def schema_of(table: Table) -> Schema:
+    """The schema with its types. Raises Corrupt where the table object holds none, or a key of columns that cannot be one."""
+    try:
+        schema = Schema.from_json(table.schema)
+        check_key(schema, table.key)
+        return schema
+    except Format as e:
+        raise Corrupt(f"table {table.oid} is malformed: {e.message}", "run 'dpk verify'") from None
+
+
+def table_leaves(odb: Odb, table: Table) -> Iterator[Node]:
+    """The index leaves of a table."""
+    return leaves(odb, table.fragments, FRAGMENTS)
+
+
+def scan(odb: Odb, table: Table, columns: Sequence[str] | None = None, filter: Any = None) -> Iterator[pa.RecordBatch]:
+    """The rows of a table in order, a batch for each fragment, with the types a reader returns; each column verified.
+
+    `columns` (default all) and what `filter` needs are all that is read; fragments whose statistics rule the filter out are not.
+    Raises Usage for unknown columns or a filter that does not fit, Corrupt for damage.
+    """
+    schema = schema_of(table)
+    names = pick_columns(schema, columns)
+    given = None if filter is None else scanning.expression(filter)
+    needed = scanning.columns_of(given, schema) if given is not None else []
+    pending: deque[Future[pa.RecordBatch]] = deque()
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-scan")
+
+    def read(entry: FragmentEntry) -> pa.RecordBatch:
+        return scanning.read_rows(open_fragment(odb, entry, schema), schema, names, given, needed)
+
+    try:
+        for entry in _selected(odb, table, schema, given, needed):
+            pending.append(pool.submit(read, entry))
+            while len(pending) > WORKERS:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _selected(odb: Odb, table: Table, schema: Schema, given: Any, needed: list[str]) -> Iterator[FragmentEntry]:
+    for leaf in table_leaves(odb, table):
+        stats = leaf_stats(odb, leaf, schema) if given is not None else None
+        if stats is None:
+            yield from leaf.entries
+        else:
+            kept = scanning.survivors(stats, schema, given, needed)
+            yield from (e for e, keep in zip(leaf.entries, kept, strict=True) if keep)
+
+
+def pick_columns(schema: Schema, columns: Sequence[str] | None) -> list[str]:
+    """The columns asked for, all if None. Raises Usage for one that is not there, naming the nearest."""
+    if columns is None:
+        return list(schema.names)
+    if isinstance(columns, str):
+        columns = [columns]
+    for name in columns:
+        if name not in schema.names:
+            near = get_close_matches(name, schema.names, 1)
+            raise Usage(f"there is no column '{name}'", f"did you mean '{near[0]}'?" if near else f"columns: {', '.join(schema.names[:20])}")
+    return list(columns)
+
+
+def user_schema(table: Table, columns: Sequence[str] | None = None) -> pa.Schema:
+    """The Arrow schema that `scan` gives."""
+    schema = schema_of(table)
+    return schema.select(pick_columns(schema, columns)).arrow
+
+
+def head(odb: Odb, table: Table, rows: int) -> pa.Table:
+    """The first rows of a table; no more fragments are read than needed."""
+    found, left = [], rows
+    for batch in scan_few(odb, table):
+        found.append(batch.slice(0, left))
+        left -= found[-1].num_rows
+        if left <= 0:
+            break
+    return as_table(found, user_schema(table))
+
+
+def scan_few(odb: Odb, table: Table) -> Iterator[pa.RecordBatch]:
+    """All rows, a fragment at a time, none read ahead."""
+    schema = schema_of(table)
+    for leaf in table_leaves(odb, table):
+        for entry in leaf.entries:
+            yield scanning.read_rows(open_fragment(odb, entry, schema), schema, list(schema.names), None, [])
+
+
+def as_table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """Batches of one schema as a table."""
+    return scanning.as_table(batches, schema)
+
+
+def count_fragments(odb: Odb, table: Table) -> int:
+    """The number of fragments, from the root of the index alone."""
+    return sum(e.counts[0] for e in read_node(odb, table.fragments, FRAGMENTS).entries)
+
+
+def read_fragment(odb: Odb, oid: Oid, columns: Sequence[str] | None = None) -> pa.RecordBatch:
+    """The rows of one fragment, which says itself what it holds; verified. Raises NotFound, Corrupt, Usage for an unknown column."""
+    source = fragment_source(odb, oid)
+    entry, schema = fragment.describe(source, oid)
+    return scanning.read_rows(fragment.Reader(source, entry, schema), schema, pick_columns(schema, columns), None, [])

@@ -1,0 +1,56 @@
+"""`dpk commit-tree`: make a commit of a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpkg.command import STORE, Arg, Command, Opt
+from dpkg.errors import NotFound, Usage
+from dpkg.repository import Repository
+
+if TYPE_CHECKING:
+    from dpkg.oid import Oid
+
+COMMAND = Command(
+    "commit-tree",
+    "Store a commit of a tree and print its oid. No ref moves: 'dpk update-ref' does that.",
+    (
+        Arg("tree", "the oid of a tree, or an expression that names one"),
+        Opt("-p --parent", "a parent commit; may be given more than once", str, "COMMIT", many=True),
+        Opt("-m --message", "what changed and why", str, "TEXT"),
+        Opt("--author", "who (default: DPK_AUTHOR, the config, git's user, the login name)", str, "NAME"),
+        STORE,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A stored commit."""
+
+    oid: Oid
+    tophash: Oid
+    parents: tuple[Oid, ...]
+
+
+def commit_tree(
+    tree: str, *, parent: tuple[str, ...] = (), message: str = "", author: str | None = None, store: str | None = None
+) -> Committed:
+    """Store a commit. Raises NotFound for a tree or parent that is not stored."""
+    repository = Repository(store)
+    root = repository.tree_id(tree)
+    parents = tuple(repository.object_id(p) for p in parent)
+    for p in parents:
+        if not repository.odb.has(p):
+            raise NotFound(f"there is no commit {p} in {repository.url}")
+        if repository.odb.kind(p) != "commit":
+            raise Usage(f"{p} is a {repository.odb.kind(p)}, and a parent is a commit")
+    oid = repository.make_commit(root, parents, message, author)
+    repository.odb.sync()
+    return Committed(oid, root, parents)
+
+
+def render(result: Committed) -> Iterator[Any]:
+    yield result.oid

@@ -1,0 +1,53 @@
+"""`dpk ls-tree`: list a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpkg.command import STORE, Arg, Command, Opt
+from dpkg.repository import Repository
+
+if TYPE_CHECKING:
+    from dpkg.oid import Oid
+
+COMMAND = Command(
+    "ls-tree",
+    "List a tree: type, oid, bytes and name of each entry; with -r all tables and blobs below it.",
+    (
+        Arg("tree", "the oid of a tree or commit, or owner/name[@revision][/path]"),
+        Opt("-r --recursive", "the entries of folders instead of folders"),
+        STORE,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a tree."""
+
+    type: str
+    oid: Oid
+    bytes: int
+    rows: int
+    path: str
+    meta: Oid | None
+
+
+def ls_tree(tree: str, *, recursive: bool = False, store: str | None = None) -> Iterator[Entry]:
+    """The entries in bytewise order of their names. Raises NotFound, Usage."""
+    from dpkg.index import tree_entries, walk
+
+    repository = Repository(store)
+    root = repository.tree_id(tree)
+    if recursive:
+        found = ((path, e) for path, e in walk(repository.odb, root) if e.type != "tree")
+    else:
+        found = ((e.name, e) for e in tree_entries(repository.odb, root))
+    return (Entry(e.type, e.oid, e.bytes, e.rows, path, e.meta) for path, e in found)
+
+
+def render(result: Iterator[Entry]) -> Iterator[Any]:
+    for e in result:
+        yield f"{e.type} {e.oid} {e.bytes}\t{e.path}"

@@ -1,0 +1,43 @@
+"""`dpk rev-parse`: print the object id that an expression names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpkg.command import STORE, Arg, Command, Opt
+from dpkg.repository import Repository
+
+if TYPE_CHECKING:
+    from dpkg.oid import Oid
+
+COMMAND = Command(
+    "rev-parse",
+    "Print the oid that an expression names: of a commit, with a path of the entry, with --tophash of the commit's tree.",
+    (
+        Arg("expr", "owner/name[@revision][/path], or a prefix of an oid"),
+        Opt("--tophash", "the tree of the commit"),
+        STORE,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What an expression names."""
+
+    expr: str
+    oid: Oid
+    type: str
+
+
+def rev_parse(expr: str, *, tophash: bool = False, store: str | None = None) -> Parsed:
+    """The object of an expression. Raises NotFound, Usage; an ambiguous prefix lists its candidates."""
+    repository = Repository(store)
+    oid = repository.tree_id(expr) if tophash else repository.object_id(expr)
+    return Parsed(expr, oid, repository.odb.kind(oid))
+
+
+def render(result: Parsed) -> Iterator[Any]:
+    yield result.oid

@@ -1,0 +1,59 @@
+"""`dpk update-ref`: move a branch, if it is where you think it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpkg.command import STORE, Arg, Command, Opt
+from dpkg.errors import NotFound, Usage
+from dpkg.names import valid_package
+from dpkg.oid import Oid
+from dpkg.repository import MAIN, Repository
+
+COMMAND = Command(
+    "update-ref",
+    "Move a branch of a package to a commit. With OLD only if it is there now: else it ends with 5 and nothing moves.",
+    (
+        Arg("package", "owner/name"),
+        Arg("new", "the commit"),
+        Arg("old", "the commit expected there now, or 'none' for a new branch (default: whatever is there)", optional=True),
+        Opt("--branch", "the branch (default: main)", str, "NAME"),
+        Opt("-m --message", "why, for the ref log", str, "TEXT"),
+        STORE,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Updated:
+    """A branch and where it moved."""
+
+    package: str
+    branch: str
+    old: Oid | None
+    new: Oid
+
+
+def update_ref(
+    package: str, new: str, old: str | None = None, *, branch: str = MAIN, message: str = "", store: str | None = None
+) -> Updated:
+    """Compare and set. Raises Conflict where the branch is not at `old`, NotFound for a commit that is not stored."""
+    valid_package(package)
+    repository = Repository(store)
+    target = repository.object_id(new)
+    if not repository.odb.has(target):
+        raise NotFound(f"there is no commit {target} in {repository.url}")
+    if repository.odb.kind(target) != "commit":
+        raise Usage(f"{target} is a {repository.odb.kind(target)}, and a branch names a commit")
+    if old is None:
+        expected = repository.tip(package, branch)
+    else:
+        expected = None if old == "none" else repository.object_id(old)
+    repository.move(package, target, expected, message or "update-ref", branch)
+    return Updated(package, branch, expected, target)
+
+
+def render(result: Updated) -> Iterator[Any]:
+    yield from ()

@@ -1,0 +1,71 @@
+"""`dpk write-table`: store a table from a file or standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpkg.command import STORE, Arg, Command, Opt
+from dpkg.errors import Usage
+from dpkg.repository import Repository
+
+if TYPE_CHECKING:
+    from dpkg.objects.table import Table
+    from dpkg.odb import Odb
+    from dpkg.oid import Oid
+
+COMMAND = Command(
+    "write-table",
+    "Store a table and print its oid. Nothing is published.",
+    (
+        Arg("file", "a file, or - for standard input (Arrow, Parquet, or text with --format)"),
+        Opt("--format", "csv, tsv, parquet, arrow or jsonl (default: by the file's name or first bytes)", str, "FORMAT"),
+        Opt("--key", "a column of the key; may be given more than once", str, "COLUMN", many=True),
+        STORE,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A stored table. `bytes` are row bytes."""
+
+    oid: Oid
+    rows: int
+    bytes: int
+    target_rows: int
+    columns: tuple[str, ...]
+
+
+def write_table(file: str, *, format: str | None = None, key: tuple[str, ...] = (), store: str | None = None) -> Written:
+    """Store a table; a store is made where there is none. Raises NotFound, Format, CheckFailed for a key that is not unique."""
+    odb = Repository(store, create=True).odb
+    oid, table = store_table(odb, file, format, tuple(key))
+    odb.sync()
+    return Written(oid, table.rows, table.bytes, table.target_rows, tuple(table.names))
+
+
+def store_table(odb: Odb, file: str, format: str | None, key: tuple[str, ...]) -> tuple[Oid, Table]:
+    """Read one table from a file or standard input into an odb."""
+    from dpkg.arrow.readers import format_of, open_stream, stream
+    from dpkg.build.compile import compile_table
+    from dpkg.build.plan import Item
+    from dpkg.tables import write_table as write
+
+    if file != "-":
+        known = format or (format_of(os.path.basename(file)) or (None,))[0]
+        if known is None:
+            raise Usage(f"'{file}' does not say by its name what format it is", "give --format csv, tsv, parquet, arrow or jsonl")
+        return compile_table(odb, Item((file,), file, known, key=key))[:2]
+    source = open_stream(sys.stdin.buffer, format)
+    try:
+        return stream(source, lambda schema, batches: write(odb, batches, schema, key))
+    finally:
+        source.close()
+
+
+def render(result: Written) -> Iterator[Any]:
+    yield result.oid

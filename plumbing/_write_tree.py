@@ -1,0 +1,43 @@
+"""`dpk write-tree`: store a folder as a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpkg.command import STORE, Arg, Command, Opt
+from dpkg.repository import Repository
+
+if TYPE_CHECKING:
+    from dpkg.oid import Oid
+
+COMMAND = Command(
+    "write-tree",
+    "Compile a file, a folder or a build.yml as 'dpk build' does, store it, and print the tree's oid. Nothing is published.",
+    (Arg("path", "a file, a folder or a build.yml"), Opt("--raw", "keep every file as a blob"), STORE),
+)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A stored tree, and the number of its tables and blobs."""
+
+    oid: Oid
+    entries: int
+
+
+def write_tree(path: str, *, raw: bool = False, store: str | None = None) -> Written:
+    """Compile and store; a store is made where there is none. Raises what `build` raises."""
+    from dpkg.build import make_plan
+    from dpkg.build.compile import compile_plan
+
+    plan = make_plan(path, raw)
+    odb = Repository(store, create=True).odb
+    report = compile_plan(odb, plan)
+    odb.sync()
+    return Written(report.tree, len(report.entries))
+
+
+def render(result: Written) -> Iterator[Any]:
+    yield result.oid

@@ -1,0 +1,96 @@
+"""`dpk build`: compile files into a package."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpkg.command import STORE, Arg, Command, Opt, count, grid, shorten
+from dpkg.errors import Usage
+from dpkg.names import parse_expr
+from dpkg.repository import Repository
+
+if TYPE_CHECKING:
+    from dpkg.build.compile import Compiled
+    from dpkg.oid import Oid
+
+COMMAND = Command(
+    "build",
+    "Compile a file, a folder or a build.yml into a package, and commit it if anything changed.",
+    (
+        Arg("package", "owner/name"),
+        Arg("path", "a file, a folder (its build.yml is used if it has one), or a build.yml"),
+        Opt("-m --message", "what changed and why", str, "TEXT"),
+        Opt("--raw", "keep every file as it is, as a blob"),
+        STORE,
+    ),
+    epilog="Tables: csv, tsv (also .gz, .zst), parquet, arrow, feather, jsonl, ndjson. Everything else is a blob.\n"
+    "Left out: .git, .dpk, .venv, caches, and what a .dpkgignore in the folder names.",
+)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build made. `created` is False where the tree is the parent's: then there is no new commit."""
+
+    package: str
+    commit: Oid
+    tophash: Oid
+    created: bool
+    store: str
+    entries: tuple[Compiled, ...]
+
+
+def build(package: str, path: str, *, message: str = "", raw: bool = False, store: str | None = None) -> Built:
+    """Compile `path` into `package`; a store is made where there is none.
+
+    Raises NotFound for a missing path, Usage for a plan that does not work, Format for files that break their shape, CheckFailed for a key
+    that is not unique, Conflict if someone else moved the branch meanwhile. Nothing is published then.
+    """
+    from dpkg import __version__
+    from dpkg.build import make_plan
+    from dpkg.build.compile import compile_plan
+
+    name = _package(package)
+    plan = make_plan(path, raw)
+    repository = Repository(store, create=True)
+    old = repository.tip(name)
+    report = compile_plan(repository.odb, plan)
+    if old is not None and repository.commit(old).tree == report.tree:
+        return Built(name, old, report.tree, False, repository.url, report.entries)
+    provenance = {"source": os.path.basename(os.path.abspath(path)), "tool": f"dpkg {__version__}"}
+    new = repository.make_commit(report.tree, (old,) if old else (), message, provenance=provenance)
+    repository.move(name, new, old, f"build: {message}" if message else "build")
+    return Built(name, new, report.tree, True, repository.url, report.entries)
+
+
+def _package(text: str) -> str:
+    expr = parse_expr(text)
+    if expr.revision or expr.path:
+        raise Usage(f"'{text}' names more than a package", f"write {expr.package}: a build always adds a new commit to it")
+    return expr.package
+
+
+def render(result: Built) -> Iterator[Any]:
+    rows: list[tuple[Any, ...]] = []
+    for e in result.entries:
+        rows.append(("", e.type, ("cyan", e.path), f"{e.rows:,} rows" if e.type == "table" else "", shorten(e.bytes)))
+    yield from grid(rows[:40], right="34")
+    if len(rows) > 40:
+        yield f"  … and {len(rows) - 40:,} more"
+    for e in result.entries:
+        for w in e.widened:
+            yield (
+                ("yellow", "  note: "),
+                f"{e.path}.{w.column} is {w.final}, not {w.first}: {e.source}, line {w.line} holds '{_short(w.value)}'",
+            )
+    if not result.created:
+        yield ("nothing changed: ", ("bold", result.package), f" is still {result.commit[:12]}  tophash {result.tophash[:12]}")
+        return
+    yield (("green", "built "), ("bold", result.package), f" {result.commit[:12]}  tophash {result.tophash[:12]}  ", count(len(rows), "entry", "entries"))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "…"

@@ -1,0 +1,112 @@
+"""`dpk install`: bring a package from another store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpkg import sync
+from dpkg.command import STORE, Arg, Command, Opt, count, shorten
+from dpkg.errors import NotFound, Usage
+from dpkg.names import parse_expr
+from dpkg.repository import Repository, is_store
+
+if TYPE_CHECKING:
+    from dpkg.oid import Oid
+
+COMMAND = Command(
+    "install",
+    "Bring a package with its history and tags from another store. Only what is missing here travels; all of it is verified.",
+    (
+        Arg("expr", "owner/name[@revision]"),
+        Arg("remote", "a folder, a URL or the name of a remote (default: the only one, or origin)", optional=True),
+        Opt("--into", "also export it into this folder, which must be empty or absent", str, "DIR"),
+        Opt("--force", "take the remote's branch even over local commits that it lacks"),
+        STORE,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What an install did. `bytes` as stored; `ahead` counts local commits beyond the remote's."""
+
+    package: str
+    remote: str
+    commit: Oid
+    tophash: Oid
+    changed: bool
+    objects: int
+    fragments: int
+    bytes: int
+    tags: tuple[str, ...]
+    kept_tags: tuple[str, ...]
+    ahead: int
+    into: str | None
+
+
+def install(expr: str, remote: str | None = None, *, into: str | None = None, force: bool = False, store: str | None = None) -> Installed:
+    """Install a package; a store is made where there is none.
+
+    Raises NotFound, Conflict over local commits that the remote lacks, Corrupt for anything that arrives damaged or forged.
+    """
+    parsed = parse_expr(expr)
+    if parsed.path:
+        raise Usage(f"'{expr}' names a part of a package, and install takes all of it", f"write: dpk install {parsed.package}")
+    from dpkg.porcelain._export import check_target, export_tree
+
+    if into:
+        check_target(into)
+    place = _remote(remote, store)
+    if not is_store(place):
+        raise NotFound(f"there is no store at {place}", "check the remote: 'dpk remote list'")
+    source = Repository(place)
+    source.require(parsed.package)
+    local = Repository(store, create=True)
+    done = sync.install(local, source, parsed.package, parsed.revision, force=force)
+    commit = local.commit(done.new)
+    if into:
+        export_tree(local, commit.tree, into)
+    moved = done.moved
+    changed = bool(moved.objects or moved.fragments or done.tags or done.old is None)
+    return Installed(
+        parsed.package,
+        source.url,
+        done.new,
+        commit.tree,
+        changed,
+        moved.objects,
+        moved.fragments,
+        moved.bytes,
+        done.tags,
+        done.kept_tags,
+        done.ahead,
+        into,
+    )
+
+
+def _remote(remote: str | None, store: str | None) -> str:
+    """The remote's place; the local store, whose remotes count, may not exist yet."""
+    from dpkg import settings
+
+    return settings.remote(remote, settings.load(settings.find_store(store)))
+
+
+def render(result: Installed) -> Iterator[Any]:
+    if result.changed:
+        moved = f"{count(result.objects, 'object')} and {count(result.fragments, 'fragment')}, {shorten(result.bytes)}"
+        yield (("green", "installed "), ("bold", result.package), f" {result.commit[:12]} from {result.remote}: {moved}")
+    else:
+        yield (("bold", result.package), f" {result.commit[:12]} is installed already; nothing was brought")
+    if result.tags:
+        yield f"tags: {', '.join(result.tags)}"
+    for name in result.kept_tags:
+        yield (("yellow", "note: "), f"the remote's tag '{name}' is on another commit; yours was kept")
+    if result.ahead:
+        yield f"you are {count(result.ahead, 'commit')} ahead: dpk push {result.package} {result.remote}"
+    if result.into:
+        yield f"exported into {result.into}"
+    owner, name = result.package.split("/")
+    if all(part.isidentifier() for part in (owner, name)):
+        yield ("use it:  ", ("cyan", f"from dpkg.data.{owner} import {name}"))

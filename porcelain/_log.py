@@ -1,0 +1,81 @@
+"""`dpk log`: the history of a package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dpkg.command import STORE, Arg, Command, Opt, when
+from dpkg.errors import Usage
+from dpkg.repository import MAIN, Repository
+
+if TYPE_CHECKING:
+    from dpkg.command import Shown
+    from dpkg.oid import Oid
+
+COMMAND = Command(
+    "log",
+    "Show the commits of a package, newest first.",
+    (
+        Arg("expr", "owner/name[@revision]", metavar="PACKAGE"),
+        Opt("-n --max-count", "at most N commits", int, "N"),
+        Opt("--oneline", "a line for each commit", view=True),
+        STORE,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One commit. `time` in seconds since 1970 UTC; `refs` are the branches and tags on it."""
+
+    commit: Oid
+    tophash: Oid
+    parents: tuple[Oid, ...]
+    author: str
+    time: int
+    message: str
+    refs: tuple[str, ...]
+
+
+def log(expr: str, *, max_count: int | None = None, store: str | None = None) -> Iterator[Entry]:
+    """The commits that a revision reaches, newest first, read as they are asked for. Raises NotFound, Usage."""
+    if max_count is not None and max_count < 0:
+        raise Usage("a number of commits is not negative")
+    repository = Repository(store)
+    parsed, start, _ = repository.resolve(expr)
+    if parsed.path:
+        raise Usage(f"'{expr}' names a part of a package", f"the log is of whole packages: dpk log {parsed.package}")
+    return _entries(repository, parsed.package, start, max_count)
+
+
+def _entries(repository: Repository, package: str, start: Oid, most: int | None) -> Iterator[Entry]:
+    named: dict[Oid, list[str]] = {}
+    for kind, found in (("heads", repository.refs.heads(package)), ("tags", repository.refs.tags(package))):
+        for name in found:
+            value = repository.refs.value(package, kind, name)
+            if value:
+                named.setdefault(value, []).append("latest" if (kind, name) == ("heads", MAIN) else name)
+    for n, (oid, c) in enumerate(repository.history(start)):
+        if most is not None and n >= most:
+            return
+        yield Entry(oid, c.tree, c.parents, c.author, c.time, c.message, tuple(named.get(oid, ())))
+
+
+def render(result: Iterator[Entry], oneline: bool = False) -> Iterator[Shown]:
+    for n, e in enumerate(result):
+        refs = f" ({', '.join(e.refs)})" if e.refs else ""
+        if oneline:
+            yield (("yellow", e.commit[:12]), ("green", refs), " ", e.message.splitlines()[0] if e.message else "")
+            continue
+        if n:
+            yield ""
+        yield (("yellow", f"commit {e.commit}"), ("green", refs))
+        yield f"tophash {e.tophash}"
+        yield f"Author: {e.author}"
+        yield f"Date:   {when(e.time)}"
+        if e.message:
+            yield ""
+            for text in e.message.splitlines():
+                yield f"    {text}"
