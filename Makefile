@@ -27,7 +27,7 @@ demo: $(VENV)/.installed-demo
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
 
-test-long: $(VENV)/.installed-test
+test-long: $(VENV)/.installed-test $(VENV)/.installed-spark
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 lint: $(VENV)/.installed-lint

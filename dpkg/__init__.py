@@ -1,4 +1,8 @@
-"""dpkg: a git for data packages. Every command is a function here: `dpkg.build("acme/sales", "src/")`; `dpkg.load` opens a package."""
+"""dpkg: a git for data packages.
+
+Every command is a function here: `dpkg.build("acme/sales", "src/")`; `dpkg.load("acme/sales@v1")` opens a package. The commands for
+scripts are in `dpkg.plumbing`, packages as imports in `dpkg.data`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,30 @@ TYPE_CHECKING = False  # as typing's, which `dpk --version` need not import
 
 __version__ = "0.1.0"
 
-_PORCELAIN = ("build", "config", "diff", "export", "init", "install", "log", "ls", "push", "remote", "rm", "show", "tag", "verify")
-__all__ = [*_PORCELAIN, "DpkgError", "load"]
+_PORCELAIN = (
+    "build",
+    "config",
+    "diff",
+    "export",
+    "init",
+    "install",
+    "log",
+    "ls",
+    "push",
+    "remote",
+    "rm",
+    "show",
+    "tag",
+    "verify",
+)
+_MODULES = ("data", "errors", "plumbing", "porcelain")
+__all__ = [*_PORCELAIN, *_MODULES, "DpkgError", "load"]
 
 if TYPE_CHECKING:
+    from dpkg import data as data
+    from dpkg import errors as errors
+    from dpkg import plumbing as plumbing
+    from dpkg import porcelain as porcelain
     from dpkg.data import load as load
     from dpkg.errors import DpkgError as DpkgError
     from dpkg.porcelain._build import build as build
@@ -34,8 +58,10 @@ def __getattr__(name: str) -> object:
 
     if name in _PORCELAIN:
         return getattr(import_module(f"dpkg.porcelain._{name}"), name)
+    if name in _MODULES:
+        return import_module(f"dpkg.{name}")
     if name == "load":
-        return import_module("dpkg.data").load
+        return import_module("dpkg.data._node").load
     if name == "DpkgError":
         return import_module("dpkg.errors").DpkgError
     raise AttributeError(f"module 'dpkg' has no attribute '{name}'")

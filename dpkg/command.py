@@ -135,13 +135,18 @@ def _fit(text: str, width: int) -> str:
 
 
 class Grid(NamedTuple):
-    """Rows of cells (a text or a styled part each) in aligned columns; `right` names right-aligned ones by place: "12"."""
+    """Rows of cells (a text or a styled part each) in aligned columns.
+
+    `right` names the right-aligned ones by place, as "12"; `give` those that may get narrower on a narrow terminal, by default
+    all others.
+    """
 
     rows: list[tuple[Part, ...]]
     right: str = ""
+    give: str = ""
 
     def lines(self, width: int = 0) -> Iterator[Line]:
-        """The lines; where they would be longer than `width` (0: any), the widest cells that hold words are elided."""
+        """The lines; where they would be longer than `width` (0: any), the widest cells are elided."""
         if not self.rows:
             return
         rows = [[_map(clean, cell) for cell in row] for row in self.rows]
@@ -160,7 +165,7 @@ class Grid(NamedTuple):
     def _narrow(self, widths: list[int], width: int) -> None:
         """Take columns from the widest cells, down to a least width, until the lines fit."""
         over = sum(widths) + 2 * (len(widths) - 1) - width if width else 0
-        left = [i for i in range(len(widths)) if str(i) not in self.right]
+        left = [i for i in range(len(widths)) if (str(i) in self.give if self.give else str(i) not in self.right)]
         while over > 0 and left:
             widest = max(left, key=lambda i: widths[i])
             others = max((widths[i] for i in left if i != widest), default=_LEAST)
@@ -171,9 +176,9 @@ class Grid(NamedTuple):
             over -= given
 
 
-def grid(rows: list[tuple[Part, ...]], right: str = "") -> list[Grid]:
+def grid(rows: list[tuple[Part, ...]], right: str = "", give: str = "") -> list[Grid]:
     """A grid for `yield from`; nothing for no rows."""
-    return [Grid(rows, right)] if rows else []
+    return [Grid(rows, right, give)] if rows else []
 
 
 def _text(cell: Part) -> str:

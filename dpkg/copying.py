@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from dpkg import progress
 from dpkg.errors import Corrupt, NotFound
 from dpkg.objects import frame
+from dpkg.objects.canonical_json import MAX_BYTES
 from dpkg.odb import object_key
 from dpkg.oid import digest
 from dpkg.store.local import LocalBackend
@@ -25,7 +26,7 @@ _DAMAGED = "repair it there, or get it from another store; nothing was published
 _MISSING = "the store that it should come from is not complete: 'dpk verify' there says what is missing"
 
 
-def copy_object(source: Odb, target: Odb, oid: Oid, kind: Kind, most: int = frame.MAX_BYTES) -> int:
+def copy_object(source: Odb, target: Odb, oid: Oid, kind: Kind, most: int = MAX_BYTES) -> int:
     """Copy an object of at most `most` bytes of payload; the bytes stored. Raises NotFound, Corrupt, Storage."""
     key = object_key(oid)
     try:  # zstd's worst case is a little more than its input

@@ -57,10 +57,7 @@ class Repository:
 
     def commit(self, oid: Oid) -> Commit:
         """A commit. Raises NotFound, Corrupt."""
-        try:
-            return Commit.decode(self.odb.read(oid, "commit"))
-        except Format as e:
-            raise Corrupt(f"commit {oid} is malformed: {e.message}", "run 'dpk verify'") from None
+        return read_commit(self.odb, oid)
 
     def require(self, package: str) -> None:
         """Raises NotFound if there is no such package, naming near ones."""
@@ -224,6 +221,14 @@ class Repository:
         """Make everything written durable, then move the branch from `old` to `new`. Raises Conflict if it is elsewhere."""
         self.odb.sync()
         self.refs.update(package, "heads", branch, new, old, who=self.author(), why=why)
+
+
+def read_commit(odb: Odb, oid: Oid) -> Commit:
+    """A commit of an odb. Raises NotFound, Corrupt."""
+    try:
+        return Commit.decode(odb.read(oid, "commit"))
+    except Format as e:
+        raise Corrupt(f"commit {oid} in {odb.backend.url} is malformed: {e.message}", "run 'dpk verify' there") from None
 
 
 def is_store(url: str) -> bool:

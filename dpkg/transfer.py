@@ -1,33 +1,352 @@
-"""Moving objects between odbs: only what the other side lacks, in parallel, verified, children before parents (STO-9).
+"""Moving commits between odbs: only what the other side lacks, in parallel, verified, children before parents (STO-9).
 
-What a stored commit reaches is complete, as a commit is only written when everything below it is durable. Nothing else that is
-present says so much: a power cut may have left a node without what it names. So a walk stops at what the parent commit's tree has
-at the same place, and nowhere else; below that it looks at each blob and fragment, and sends those that are lacking.
+What a stored commit reaches is complete: a commit is only written when everything below it is durable. Nothing else that is
+present says so much, as a power cut may have left a node without what it names. So the walk stops at what the parent commit's
+tree has in the same place, and nowhere else; below that it looks at every blob and fragment, and moves those that are lacking.
 """
 
 from __future__ import annotations
 
-import io
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from dpkg import progress
-from dpkg.errors import Corrupt, Format
+from dpkg.copying import copy_blob, copy_object
+from dpkg.errors import Corrupt
 from dpkg.index.reader import child, read_node
-from dpkg.objects.commit import Commit
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
-from dpkg.oid import Oid
-from dpkg.transport import Known, Sent, carry
+from dpkg.odb import fragment_key
+from dpkg.repository import read_commit
 
 if TYPE_CHECKING:
     from dpkg.arrow.schema import Schema
+    from dpkg.objects.commit import Commit
     from dpkg.objects.frame import Kind
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
+    from dpkg.oid import Oid
 
 WORKERS = max(4, min(16, 2 * (os.cpu_count() or 2)))
 MAX_DEPTH = 128  # trees in trees
+_BATCH = 512  # blobs handed to the pool at once: memory stays bounded for a million files
+_OFTEN = 256 << 20  # bytes moved until commits are written
+_FORGED = "the package was damaged or forged where it comes from: do not use it, and tell whoever keeps that store"
+Counts = tuple[int, int, int]  # entries, rows, bytes
+
+
+@dataclass
+class Moved:
+    """What a transfer did. `bytes` as stored."""
+
+    objects: int = 0
+    fragments: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Moved) -> Moved:
+        return Moved(self.objects + other.objects, self.fragments + other.fragments, self.bytes + other.bytes)
+
+
+class Transfer:
+    """One transfer from `source` to `target`.
+
+    With `deep` (intake from elsewhere) every fragment is decoded and its statistics recomputed, and everything that entries say of
+    what the target has already is checked too.
+    """
+
+    def __init__(self, source: Odb, target: Odb, *, deep: bool) -> None:
+        self.source, self.target, self.deep = source, target, deep
+        self.moved = Moved()
+        self._lock = Lock()
+        self._blobs: dict[Oid, int | None] = {}  # wait to be moved, with their sizes
+        self._containers: list[tuple[Oid, Kind]] = []  # are written after what waits, in this order
+        self._done: dict[Oid, Counts] = {}  # trees and tables that need no second look
+
+    def commits(self, tips: Iterable[Oid]) -> Moved:
+        """Move these commits with everything that they reach, oldest first. Raises NotFound, Corrupt, Storage; what arrived stays.
+
+        When it returns, all of it is durable.
+        """
+        trees: dict[Oid, Oid] = {}
+        waiting: list[Oid] = []
+        durable = 0
+        for oid, commit in self._missing_commits(tips, trees):
+            self._tree(commit.tree, trees[commit.parents[0]] if commit.parents else None, 0)
+            self._flush()
+            waiting.append(oid)
+            if self.moved.bytes - durable > _OFTEN:  # so that a run that is stopped need not look at all of it again
+                waiting, durable = self._write(waiting), self.moved.bytes
+        self._write(waiting)
+        self.target.sync()
+        return self.moved
+
+    def _write(self, commits: list[Oid]) -> list[Oid]:
+        """Write commits once what they reach is durable; none are left."""
+        if commits:
+            self.target.sync()
+        for oid in commits:
+            self._count(copy_object(self.source, self.target, oid, "commit"))
+        return []
+
+    def _missing_commits(self, tips: Iterable[Oid], trees: dict[Oid, Oid]) -> list[tuple[Oid, Commit]]:
+        """Commits that the target lacks, parents before children; `trees` is told those of all that were looked at."""
+        order: list[tuple[Oid, Commit]] = []
+        stack: list[tuple[Oid, Commit | None]] = [(oid, None) for oid in tips]
+        while stack:
+            oid, commit = stack.pop()
+            if commit is not None:
+                order.append((oid, commit))
+            elif oid not in trees:
+                there = self.target.has(oid)
+                commit = read_commit(self.target if there else self.source, oid)
+                trees[oid] = commit.tree
+                if not there:
+                    stack.append((oid, commit))
+                    stack += [(p, None) for p in commit.parents]
+        return order
+
+    # Trees
+
+    def _tree(self, root: Oid, old: Oid | None, depth: int) -> Counts:
+        """Move a tree, of which the target has the version `old` whole; what is in it."""
+        if root in self._done:
+            return self._done[root]
+        if depth > MAX_DEPTH:
+            raise Corrupt(f"tree {root} is more than {MAX_DEPTH} trees deep", _FORGED)
+        before = _Whole(self.target, old, TREE) if old else None
+        top = before.root if before and root == old else read_node(self.source, root, TREE)
+        if root != old:
+            for oid, node in self._new_nodes(root, top, before):
+                for entry in node.entries if not node.level else ():
+                    self._entry(entry, before.entry(entry.name) if before else None, depth)
+                self._containers.append((oid, "node"))
+        self._done[root] = sums(top)
+        return self._done[root]
+
+    def _new_nodes(self, root: Oid, top: Node, before: _Whole | None) -> Iterator[tuple[Oid, Node]]:
+        """The nodes of an index that are not in the one before, each once, those below first."""
+        known = set(before.inner) if before else set()
+
+        def visit(oid: Oid, node: Node) -> Iterator[tuple[Oid, Node]]:
+            for entry in node.entries if node.level else ():
+                if entry not in known:
+                    known.add(entry)
+                    yield from visit(entry.oid, child(self.source, node, entry))
+            yield oid, node
+
+        return visit(root, top)
+
+    def _entry(self, entry: TreeEntry, old: TreeEntry | None, depth: int) -> None:
+        """Move what an entry of a tree names; `old` is the entry of this name in the version before."""
+        if entry == old:
+            return
+        if entry.meta and (old is None or entry.meta != old.meta):
+            self._blob(entry.meta, None)
+        before = old.oid if old and old.type == entry.type else None
+        if entry.type == "blob":
+            self._blob(entry.oid, entry.bytes)
+        elif entry.type == "table":
+            agree(entry, self._table(entry.oid, before))
+        else:
+            agree(entry, self._tree(entry.oid, before, depth + 1))
+
+    # Blobs and nodes wait, so that blobs move many at a time
+
+    def _blob(self, oid: Oid, size: int | None) -> None:
+        if self.target.has(oid):
+            if self.deep and (self.target.kind(oid) != "blob" or size not in (None, self.target.size(oid))):
+                raise Corrupt(f"blob {oid} is not what the tree says", _FORGED)
+            return
+        if self._blobs.setdefault(oid, size) != size and size is not None:
+            raise Corrupt(f"blob {oid} is not what the tree says", _FORGED)
+        if len(self._blobs) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Move the blobs that wait, then write the nodes and tables that wait for them."""
+        blobs, self._blobs = self._blobs, {}
+        self._parallel(lambda item: self._count(copy_blob(self.source, self.target, *item)), list(blobs.items()))
+        for oid, kind in self._containers:
+            if not self.target.has(oid):
+                self._count(copy_object(self.source, self.target, oid, kind))
+        self._containers = []
+
+    # Tables
+
+    def _table(self, oid: Oid, old: Oid | None) -> Counts:
+        """Move a table, of which the target has the version `old` whole; what is in it (0 entries, rows, bytes)."""
+        from dpkg import tables
+
+        if oid in self._done:
+            return self._done[oid]
+        table = tables.read_table_object(self.source, oid)
+        schema = tables.schema_of(table)
+        before = self._version(table, old)
+        top = read_node(self.source, table.fragments, FRAGMENTS)
+        _, rows, size = sums(top)
+        if (rows, size) != (table.rows, table.bytes):
+            raise Corrupt(f"table {oid} does not hold the rows or bytes that it says", _FORGED)
+        if before is None or before.oid != table.fragments:
+            nodes = list(self._new_nodes(table.fragments, top, before))
+            known = self._known(before, {e for _, n in nodes if n.level for e in n.entries}, schema)
+            for at, node in nodes:
+                if not node.level and node.entries:
+                    self._leaf(node, schema, known)
+                self._containers.append((at, "node"))
+        self._containers.append((oid, "table"))
+        self._done[oid] = (0, table.rows, table.bytes)
+        return self._done[oid]
+
+    def _version(self, table: Table, old: Oid | None) -> _Whole | None:
+        """The index of a table's version before. One of another schema shares no fragments with it."""
+        from dpkg import tables
+
+        before = tables.read_table_object(self.target, old) if old else None
+        return _Whole(self.target, before.fragments, FRAGMENTS) if before and before.schema == table.schema else None
+
+    def _known(self, before: _Whole | None, shared: set[InnerEntry], schema: Schema) -> dict[Oid, tuple[FragmentEntry, bytes]]:
+        """Fragments that the version before had where this one differs: their entries and digests of their statistics.
+
+        The target checked them when they came; that spares decoding them again.
+        """
+        from dpkg import tables
+        from dpkg.arrow import checking
+
+        found: dict[Oid, tuple[FragmentEntry, bytes]] = {}
+        for leaf in before.leaves(shared) if before and self.deep else ():
+            rows = tables.leaf_stats(self.target, leaf, schema)
+            if rows is not None:
+                digests = checking.stats_digests(rows, schema)
+                found.update((e.oid, (e, d)) for e, d in zip(leaf.entries, digests, strict=True))
+        return found
+
+    def _leaf(self, leaf: Node, schema: Schema, known: dict[Oid, tuple[FragmentEntry, bytes]]) -> None:
+        """Move a leaf's fragments and its statistics."""
+        from dpkg.arrow import checking
+
+        digests: dict[FragmentEntry, bytes] = {}
+
+        def move(entry: FragmentEntry) -> None:
+            if self.deep and entry.oid in known:
+                expected, digests[entry] = known[entry.oid]
+                if entry != expected:
+                    raise Corrupt(f"fragment {entry.oid} does not hold the rows or bytes that its index says", _FORGED)
+            else:
+                digests[entry] = self._fragment(entry, schema)
+
+        self._parallel(move, list(dict.fromkeys(leaf.entries)))
+        assert leaf.stats is not None
+        there = self.target.has_fragment(leaf.stats)
+        if there and not self.deep:
+            return
+        data = self.source.read_fragment_file(leaf.stats)
+        rows = checking.check_stats(data, leaf, schema)
+        if self.deep and checking.stats_digests(rows, schema) != [digests[e] for e in leaf.entries]:
+            raise Corrupt(f"statistics {leaf.stats} are not those of the fragments", _FORGED)
+        if not there:
+            self._put_fragment(leaf.stats, data)
+
+    def _fragment(self, entry: FragmentEntry, schema: Schema) -> bytes:
+        """Move one fragment; if it is to be checked, the digest of its statistics."""
+        from dpkg.arrow import checking
+
+        if self.target.has_fragment(entry.oid):
+            if not self.deep:
+                return b""
+            try:
+                return checking.check_values(checking.check_file(self.target.read_fragment_file(entry.oid), entry, schema))
+            except Corrupt:
+                pass  # the target's copy is damaged, or the entry is forged: the source's will tell
+        data = self.source.read_fragment_file(entry.oid)
+        try:
+            reader = checking.check_file(data, entry, schema)
+            digest = checking.check_values(reader) if self.deep else b""
+        except Corrupt as e:
+            raise Corrupt(f"{self.source.backend.url}: {e.message}", _FORGED if self.deep else "repair it there first") from None
+        self._put_fragment(entry.oid, data)
+        return digest
+
+    def _put_fragment(self, oid: Oid, data: bytes) -> None:
+        self.target.backend.put(fragment_key(oid), data)
+        self._count(len(data), fragment=True)
+        progress.advance("moved", len(data), None, "bytes")
+
+    # Helpers
+
+    def _count(self, size: int, *, fragment: bool = False) -> None:
+        with self._lock:
+            self.moved += Moved(not fragment, fragment, size)
+
+    def _parallel(self, work: Callable[[Any], None], items: list[Any]) -> None:
+        """Run `work` over items in threads; the first error stops the rest."""
+        if len(items) < 2:
+            for item in items:
+                work(item)
+            return
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-transfer") as pool:
+            futures = [pool.submit(work, item) for item in items]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
+                for f in futures:
+                    f.cancel()
+        for f in futures:
+            if not f.cancelled():
+                f.result()
+
+
+class _Whole:
+    """An index that an odb holds whole, with everything below it."""
+
+    def __init__(self, odb: Odb, oid: Oid, kind: str) -> None:
+        self.oid = oid
+        self._read = lru_cache(16)(partial(read_node, odb, kind=kind))
+        self.root: Node = self._read(oid)
+        self.inner = frozenset(self._inner(self.root))
+
+    def _inner(self, node: Node) -> Iterator[InnerEntry]:
+        """The entries of all nodes above the leaves."""
+        for entry in node.entries if node.level else ():
+            yield entry
+            if node.level > 1:
+                yield from self._inner(self._read(entry.oid))
+
+    def entry(self, name: str) -> TreeEntry | None:
+        """The entry of a tree with this name. Names that come in order cost one read a node."""
+        node, key = self.root, name.encode()
+        while True:
+            at = bisect_left(node.entries, key, key=lambda e: e.key_bytes)
+            if at == len(node.entries):
+                return None
+            found = node.entries[at]
+            if not node.level:
+                return found if found.name == name else None
+            node = self._read(found.oid)
+
+    def leaves(self, shared: set[InnerEntry]) -> Iterator[Node]:
+        """The leaves but for those under one of the entries `shared`."""
+        def below(node: Node) -> Iterator[Node]:
+            if not node.level:
+                yield node
+            for entry in node.entries if node.level else ():
+                if entry not in shared:
+                    yield from below(self._read(entry.oid))
+
+        return below(self.root)
+
+
+def sums(node: Node) -> Counts:
+    """What is below a node, as its entries say: each level was, or will be, checked against them (IDX-5)."""
+    entries, rows, size = (sum(x) for x in zip(*(e.counts for e in node.entries), strict=True)) if node.entries else (0, 0, 0)
+    return entries, rows, size
+
+
+def agree(entry: TreeEntry, counts: Counts) -> None:
+    """That a tree or table holds what the entry that names it says (IDX-5, OBJ-1)."""
+    if counts != (entry.entries, entry.rows, entry.bytes):
+        raise Corrupt(f"{entry.type} {entry.oid} does not hold what the entry '{entry.name}' says", _FORGED)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,41 +13,110 @@ from dpkg import progress
 from dpkg.errors import Corrupt, DpkgError, NotFound
 from dpkg.index.reader import child, read_node
 from dpkg.objects import frame
-from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, Node
+from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
+from dpkg.odb import Odb, fragment_key, object_key
 from dpkg.oid import Oid
+from dpkg.repository import read_commit
+from dpkg.transfer import MAX_DEPTH, Counts, agree, sums
 
 if TYPE_CHECKING:
     from dpkg.arrow.schema import Schema
-    from dpkg.arrow.stats import StatsRow
-    from dpkg.refs import RefEntry, Refs
+    from dpkg.refs import RefEntry
     from dpkg.repository import Repository
 
 T = TypeVar("T")
+U = TypeVar("U")
 WORKERS = 4
-_LARGE = 16 << 20
+_BATCH = 512
 
 
-def _log(refs: Refs, package: str, kind: str, name: str) -> list[RefEntry]:
-    return list(refs.log(package, kind, name))
+class _Reading(Odb):
+    """An odb that keeps account of what was read of it: that is what was checked."""
+
+    def __init__(self, odb: Odb) -> None:
+        super().__init__(odb.backend)
+        self.objects: set[Oid] = set()
+        self.fragments: set[Oid] = set()
+        self.bytes = 0
+        self._lock = Lock()
+
+    def read_any(self, oid: Oid) -> tuple[frame.Kind, bytes]:
+        self.objects.add(oid)
+        kind, payload = super().read_any(oid)
+        self._count(len(payload))
+        return kind, payload
+
+    def read_fragment_file(self, oid: Oid) -> bytes:
+        self.fragments.add(oid)
+        data = super().read_fragment_file(oid)
+        self._count(len(data))
+        return data
+
+    def check_blob(self, oid: Oid) -> int:
+        """A blob's length, once each stored byte was checked, and its oid. Raises NotFound, Corrupt."""
+        self.objects.add(oid)
+        key = object_key(oid)
+        stat = self.backend.stat(key)
+        if stat is not None:
+            try:
+                frame.check_stream(partial(self.backend.get_range, key), stat.size)
+            except Corrupt as e:
+                raise self._damaged(oid, e.message) from None
+        length = sum(map(len, self.iter_blob(oid)))
+        self._count(length)
+        return length
+
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self.bytes += size
+        progress.advance("verified", size, None, "bytes")
 
 
 class Check:
-    """One verification. Findings are collected: (missing or damaged, where, what is wrong)."""
+    """One verification of a repository. Findings are collected: (missing or damaged, where, what is wrong)."""
 
     def __init__(self, repository: Repository, deep: bool) -> None:
-        self.repository, self.odb, self.deep = repository, repository.odb, deep
+        self.repository, self.deep = repository, deep
+        self.odb = _Reading(repository.odb)
         self.problems: list[tuple[str, str, str]] = []
-        self.objects = self.fragments = self.refs = self.bytes = 0
-        self._seen: set[Oid] = set()
+        self.refs = 0
+        self._commits: set[Oid] = set()
+        self._held: dict[Oid, Counts] = {}  # what the trees and tables hold that were checked
+        self._fragments: dict[tuple[FragmentEntry, Oid], bytes] = {}  # those checked, with the digests of their statistics
         self._lock = Lock()
 
     def run(self, package: str | None = None) -> None:
         """Check one package, or everything in the store, also what no ref reaches."""
-        packages = [package] if package else list(self.repository.refs.packages(deleted=True))
-        for name in packages:
-            self._package(name)
-        if package is None:
-            self._stored()
+        pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-verify")
+        try:
+            self._pool = pool
+            for name in [package] if package else list(self.repository.refs.packages(deleted=True)):
+                self._package(name)
+            if package is None:
+                self._rest()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _try(self, where: str, work: Callable[[], T]) -> T | None:
+        """The result of some work, or None with its error among the findings."""
+        try:
+            return work()
+        except NotFound as e:
+            self._add("missing", where, e.message)
+        except DpkgError as e:
+            self._add("damaged", where, e.message)
+        return None
+
+    def _add(self, what: str, where: str, message: str) -> None:
+        with self._lock:
+            if (what, where, message) not in self.problems:
+                self.problems.append((what, where, message))
+
+    def _each(self, work: Callable[[U], T], items: Iterable[U]) -> Iterator[T]:
+        """`work` over items by a few threads, in order; few items are taken at a time."""
+        rest = iter(items)
+        while batch := list(islice(rest, _BATCH)):
+            yield from self._pool.map(work, batch)
 
     # What refs reach
 
@@ -56,173 +125,141 @@ class Check:
         for kind in ("heads", "tags"):
             for name in list(refs.logs(package, kind)):
                 where = f"{package} {kind}/{name}"
-                log = self._try(where, partial(_log, refs, package, kind, name))
                 self.refs += 1
-                for oid in {e.oid for e in log or () if e.oid}:
-                    self._commit(oid, where)
-
-    def _try(self, where: str, work: Callable[[], T]) -> T | None:
-        """The result of some work, or None with its error among the findings."""
-        try:
-            return work()
-        except NotFound as e:
-            self._add("missing", where, e)
-        except (DpkgError, OSError) as e:
-            self._add("damaged", where, e)
-        return None
-
-    def _add(self, what: str, where: str, error: Exception) -> None:
-        finding = (what, where, error.message if isinstance(error, DpkgError) else str(error))
-        with self._lock:
-            if finding not in self.problems:
-                self.problems.append(finding)
-
-    def _new(self, oid: Oid) -> bool:
-        with self._lock:
-            if oid in self._seen:
-                return False
-            self._seen.add(oid)
-            return True
+                log: list[RefEntry] = []
+                self._try(where, lambda log=log, kind=kind, name=name: log.extend(refs.log(package, kind, name)))  # type: ignore[misc]
+                for entry in log:
+                    if entry.oid:
+                        self._commit(entry.oid, where)
 
     def _commit(self, start: Oid, where: str) -> None:
         todo = [start]
         while todo:
             oid = todo.pop()
-            if not self._new(oid):
+            if oid in self._commits:
                 continue
-            commit = self._try(where, partial(self.repository.commit, oid))
+            self._commits.add(oid)
+            commit = self._try(where, partial(read_commit, self.odb, oid))
             if commit is not None:
-                self._counted(oid)
-                self._tree(commit.tree, f"{where}, commit {oid[:12]}")
+                place = f"{where}, commit {oid[:12]}"
+                self._try(place, partial(self._tree, commit.tree, place, 0))
                 todo += commit.parents
 
-    def _tree(self, oid: Oid, where: str) -> None:
-        for entry in self._leaf_entries(oid, TREE, where):
-            path = f"{where}, {entry.name}"
-            if entry.meta and self._new(entry.meta):
-                self._try(path, partial(self._blob, entry.meta))
-            if entry.type == "tree":
-                self._tree(entry.oid, path)
-            elif self._new(entry.oid):
-                self._try(path, partial(self._table if entry.type == "table" else self._blob_entry, entry, path))
+    def _tree(self, oid: Oid, where: str, depth: int) -> Counts:
+        """Check a tree; what it holds. What is wrong below it is a finding of its own."""
+        if oid in self._held:
+            return self._held[oid]
+        if depth > MAX_DEPTH:
+            raise Corrupt(f"tree {oid} is more than {MAX_DEPTH} trees deep")
+        top = read_node(self.odb, oid, TREE)
+        self._held[oid] = sums(top)
+        blobs: list[tuple[Oid, int | None, str]] = []
+        for leaf in self._leaves(top, where):
+            for entry in leaf.entries:
+                self._entry(entry, f"{where}, {entry.name}", depth, blobs)
+        list(self._each(self._blob, blobs))
+        return self._held[oid]
 
-    def _leaf_entries(self, oid: Oid, kind: str, where: str) -> Iterator[Any]:
-        for node in self._leaves(oid, kind, where):
-            yield from node.entries
-
-    def _leaves(self, oid: Oid, kind: str, where: str) -> Iterator[Node]:
-        """The leaves below a node that were not visited; what cannot be read is a finding, and the rest goes on."""
-        if not self._new(oid):
+    def _entry(self, entry: TreeEntry, where: str, depth: int, blobs: list[tuple[Oid, int | None, str]]) -> None:
+        if entry.meta and entry.meta not in self.odb.objects:
+            blobs.append((entry.meta, None, f"{where} (metadata)"))
+        if entry.type == "blob":
+            if entry.oid not in self.odb.objects:
+                blobs.append((entry.oid, entry.bytes, where))
             return
-        root = self._try(where, lambda: read_node(self.odb, oid, kind))
-        stack = [(oid, root)] if root is not None else []
+
+        def check() -> None:
+            agree(entry, self._table(entry.oid, where) if entry.type == "table" else self._tree(entry.oid, where, depth + 1))
+
+        self._try(where, check)
+
+    def _leaves(self, top: Node, where: str) -> Iterator[Node]:
+        """The leaves of an index; what cannot be read is a finding, and the rest goes on."""
+        stack, known = [top], set[InnerEntry]()
         while stack:
-            at, node = stack.pop()
-            self._counted(at)
+            node = stack.pop()
             if not node.level:
                 yield node
                 continue
             for entry in reversed(node.entries):
-                if self._new(entry.oid):
+                if entry not in known:
+                    known.add(entry)
                     below = self._try(where, partial(child, self.odb, node, entry))
                     if below is not None:
-                        stack.append((entry.oid, below))
+                        stack.append(below)
 
-    def _blob_entry(self, entry: Any, where: str) -> None:
-        size = self._blob(entry.oid)
-        if size != entry.bytes:
-            raise Corrupt(f"blob {entry.oid} has {size:,} bytes, the tree says {entry.bytes:,}")
-
-    def _blob(self, oid: Oid) -> int:
-        size = sum(len(chunk) for chunk in self.odb.iter_blob(oid))
-        self._counted(oid)
-        return size
-
-    def _table(self, entry: Any, where: str) -> None:
-        from dpkg import tables
-
-        table = tables.read_table_object(self.odb, entry.oid)
-        self._counted(entry.oid)
-        schema = tables.schema_of(table)
-        if (table.rows, table.bytes) != (entry.rows, entry.bytes):
-            raise Corrupt(f"table {entry.oid} does not hold what the tree says")
-        with ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-verify") as pool:
-            for leaf in self._leaves(table.fragments, FRAGMENTS, where):
-                rows = list(pool.map(lambda e: self._fragment(e, schema, where), leaf.entries))
-                self._statistics(leaf, rows, schema, where)
-
-    def _fragment(self, entry: FragmentEntry, schema: Schema, where: str) -> StatsRow | None:
-        def check() -> StatsRow | None:
-            from dpkg.arrow import checking, fragment, stats
-
-            data = self._sealed(entry.oid)
-            reader = fragment.Reader(io.BytesIO(data), entry, schema)
-            if not self.deep:
-                return None
-            columns = reader.read()
-            checking.check_columns(columns, entry, schema)
-            return stats.stats_row(columns, schema)
-
-        return self._try(where, check)
-
-    def _statistics(self, leaf: Node, rows: list[StatsRow | None], schema: Schema, where: str) -> None:
-        from dpkg import tables
-        from dpkg.arrow import checking
+    def _blob(self, item: tuple[Oid, int | None, str]) -> None:
+        oid, size, where = item
 
         def check() -> None:
-            stored = tables.leaf_stats(self.odb, leaf, schema)
-            if leaf.stats is None or stored is None:
-                return
-            self._sealed(leaf.stats)
-            known = [r for r in rows if r is not None]
-            if len(known) == len(leaf.entries) and not checking.same_stats(known, stored, schema):
-                raise Corrupt(f"statistics {leaf.stats} are not those of the fragments")
+            found = self.odb.check_blob(oid)
+            if size not in (None, found):
+                raise Corrupt(f"blob {oid} has {found:,} bytes, the tree says {size:,}")
 
         self._try(where, check)
 
-    def _sealed(self, oid: Oid) -> bytes:
-        """A fragment's file, its seal checked; counted once."""
-        from dpkg.arrow import fragment
+    def _table(self, oid: Oid, where: str) -> Counts:
+        from dpkg import tables
 
-        data = self.odb.read_fragment_file(oid)
-        try:
-            fragment.check_seal(data)
-        except Corrupt as e:
-            raise Corrupt(f"fragment {oid}: {e.message}") from None
-        if self._new(oid):
-            with self._lock:
-                self.fragments += 1
-                self.bytes += len(data)
-            progress.advance("verified", len(data), None, "bytes")
-        return data
+        if oid in self._held:
+            return self._held[oid]
+        table = tables.read_table_object(self.odb, oid)
+        schema = tables.schema_of(table)
+        self._held[oid] = (0, table.rows, table.bytes)
+        top = read_node(self.odb, table.fragments, FRAGMENTS)
+        if sums(top)[1:] != (table.rows, table.bytes):
+            raise Corrupt(f"table {oid} does not hold the rows or bytes that it says")
+        for leaf in self._leaves(top, where):
+            if leaf.stats:
+                digests = list(self._each(partial(self._fragment, schema=schema, where=where), leaf.entries))
+                self._try(where, partial(self._statistics, leaf, schema, digests))
+        return self._held[oid]
 
-    def _counted(self, oid: Oid) -> None:
-        size = self.odb.size(oid)
-        with self._lock:
-            self.objects += 1
-            self.bytes += size
-        progress.advance("verified", size, None, "bytes")
+    def _fragment(self, entry: FragmentEntry, schema: Schema, where: str) -> bytes | None:
+        """Check a fragment, once; the digest of its statistics, if they are to be checked and nothing is wrong."""
+        from dpkg.arrow import checking
+
+        key = (entry, schema.digest)
+        if key in self._fragments:
+            return self._fragments[key]
+
+        def check() -> bytes:
+            reader = checking.check_file(self.odb.read_fragment_file(entry.oid), entry, schema)
+            return checking.check_values(reader) if self.deep else b""
+
+        found = self._try(f"{where}, {fragment_key(entry.oid)}", check)
+        if found is not None:
+            self._fragments[key] = found
+        return found
+
+    def _statistics(self, leaf: Node, schema: Schema, digests: list[bytes | None]) -> None:
+        from dpkg.arrow import checking
+
+        assert leaf.stats is not None
+        rows = checking.check_stats(self.odb.read_fragment_file(leaf.stats), leaf, schema)
+        if self.deep and None not in digests and checking.stats_digests(rows, schema) != digests:
+            raise Corrupt(f"statistics {leaf.stats} are not those of the fragments")
 
     # What is stored, reached or not
 
-    def _stored(self) -> None:
-        with ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-verify") as pool:
-            list(pool.map(self._file, self.odb.iter_oids()))
+    def _rest(self) -> None:
+        """Check every file that was not looked at yet."""
+        left = ((place, oid) for place, oid, _ in self.odb.iter_oids() if oid not in self._looked_at(place))
+        for _ in self._each(self._file, left):
+            pass
 
-    def _file(self, found: tuple[str, Oid, int]) -> None:
-        place, oid, size = found
+    def _looked_at(self, place: str) -> set[Oid]:
+        return self.odb.fragments if place == "fragment" else self.odb.objects
+
+    def _file(self, found: tuple[str, Oid]) -> None:
+        from dpkg.arrow import fragment
+
+        place, oid = found
         if place == "fragment":
-            if oid not in self._seen:
-                self._try(f"fragment {oid[:12]}", lambda: self._sealed(oid))
-            return
-        if not self._new(oid):
+            self._try(fragment_key(oid), lambda: fragment.check_seal(self.odb.read_fragment_file(oid)))
             return
 
-        def check() -> None:
-            if size > _LARGE and self.odb.kind(oid) == frame.BLOB:
-                self._blob(oid)
-            else:
-                self.odb.read_any(oid)
-                self._counted(oid)
+        def check() -> Any:
+            return self.odb.check_blob(oid) if self.odb.kind(oid) == frame.BLOB else self.odb.read_any(oid)
 
-        self._try(f"object {oid[:12]}", check)
+        self._try(object_key(oid), check)

@@ -55,7 +55,7 @@ def verify(package: str | None = None, *, deep: bool = False, store: str | None 
     check = Check(repository, deep)
     check.run(package)
     problems = tuple(Problem(*p) for p in check.problems)
-    return Verified(repository.url, check.objects, check.fragments, check.refs, check.bytes, problems)
+    return Verified(repository.url, len(check.odb.objects), len(check.odb.fragments), check.refs, check.odb.bytes, problems)
 
 
 def render(result: Verified) -> Iterator[Any]:

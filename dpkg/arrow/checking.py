@@ -12,7 +12,7 @@ from dpkg.arrow.normal import to_plain
 from dpkg.arrow.schema import Schema
 from dpkg.arrow.stats import stats_batch, stats_row, stats_schema
 from dpkg.errors import Corrupt, Format
-from dpkg.objects.node import FragmentEntry
+from dpkg.objects.node import FragmentEntry, Node
 
 
 def check_file(data: bytes, entry: FragmentEntry, schema: Schema) -> fragment.Reader:
@@ -43,6 +43,16 @@ def check_values(reader: fragment.Reader) -> bytes:
     if size != entry.bytes:
         raise Corrupt(f"fragment {entry.oid} holds {size:,} row bytes, its index says {entry.bytes:,}")
     return stats_digests(stats_batch([stats_row(columns, schema)], schema), schema)[0]
+
+
+def check_stats(data: bytes, leaf: Node, schema: Schema) -> pa.RecordBatch:
+    """The rows of a leaf's statistics fragment, from its file's bytes, for a table with `schema`. Raises Corrupt."""
+    assert leaf.stats is not None
+    try:
+        fragment.check_seal(data)
+    except Corrupt as e:
+        raise Corrupt(f"statistics {leaf.stats} are damaged: {e.message}") from None
+    return fragment.read_stats(io.BytesIO(data), leaf.stats, len(leaf.entries), stats_schema(schema))
 
 
 def stats_digests(stored: pa.RecordBatch, schema: Schema) -> list[bytes]:

@@ -63,6 +63,7 @@ def show(shown: Iterable[Shown], before: Callable[[], None] = lambda: None) -> N
         elif isinstance(item, bytes):
             stream.flush()
             stream.buffer.write(item)
+            stream.buffer.flush()  # who asks for one object at a time waits for the answer
         else:
             stream.flush()
             console = console or _console(colour, width)
@@ -76,10 +77,10 @@ def _console(colour: bool, width: int) -> Any:
 
 
 def show_json(result: Any, before: Callable[[], None] = lambda: None) -> None:
-    """A dataclass as one object; what can be iterated as a line for each item."""
+    """A dataclass as one object; what can be iterated as a line for each item. `as_json` says what stands for an item."""
     for item in result if hasattr(result, "__iter__") else (result,):
         before()
-        sys.stdout.write(to_json(item) + "\n")
+        sys.stdout.write(to_json(item.as_json() if hasattr(item, "as_json") else item) + "\n")
 
 
 def to_json(value: Any) -> str:

@@ -71,8 +71,9 @@ def _check_lists(values: list[Any]) -> list[Any]:
     return [item for v in values if v is not None for item in v]
 
 
-def _offsets(values: list[Any]) -> pa.Array:
-    return pa.array([0, *accumulate(0 if v is None else len(v) for v in values)], pa.int32())
+def _offsets(values: list[Any], kind: pa.DataType) -> pa.Array:
+    width = pa.int64() if pa.types.is_large_list(kind) else pa.int32()
+    return pa.array([0, *accumulate(0 if v is None else len(v) for v in values)], width)
 
 
 def _lists(values: list[Any], kind: Any) -> pa.Array:
@@ -82,8 +83,8 @@ def _lists(values: list[Any], kind: Any) -> pa.Array:
             raise ValueError(f"not {kind.list_size} items")
         items = [item for v in values for item in (v if v is not None else [None] * kind.list_size)]
         return pa.FixedSizeListArray.from_arrays(_inner(items, kind.value_type), type=kind, mask=_mask(values))
-    plain = pa.ListArray.from_arrays(_offsets(values), _inner(items, kind.value_type), mask=_mask(values))
-    return plain.cast(kind)
+    made = pa.LargeListArray if pa.types.is_large_list(kind) else pa.ListArray
+    return made.from_arrays(_offsets(values, kind), _inner(items, kind.value_type), type=kind, mask=_mask(values))
 
 
 def _maps(values: list[Any], kind: Any) -> pa.Array:
@@ -93,8 +94,4 @@ def _maps(values: list[Any], kind: Any) -> pa.Array:
     if any(not isinstance(pair, list) or len(pair) != 2 or pair[0] is None for pair in flat):
         raise ValueError("not pairs of key and value")
     keys, items = _inner([p[0] for p in flat], kind.key_type), _inner([p[1] for p in flat], kind.item_type)
-    offsets = _offsets(pairs)
-    if None in pairs:
-        bounds = offsets.to_pylist()
-        offsets = pa.array([None if v is None else bounds[i] for i, v in enumerate(pairs)] + bounds[-1:], pa.int32())
-    return pa.MapArray.from_arrays(offsets, keys, items).cast(kind)
+    return pa.MapArray.from_arrays(_offsets(pairs, kind), keys, items, type=kind, mask=_mask(values))
