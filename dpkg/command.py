@@ -8,7 +8,8 @@ an iterator a line for each item.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ class Command(NamedTuple):
 
 
 STORE = Opt(
-    "--store", "the store: a folder or URL (default: $DPK_STORE, the nearest .dpk/ upward, your data folder)", str, "STORE"
+    "--store",
+    "the store: a folder or URL (default: $DPK_STORE, the nearest .dpk/ upward, your data folder)",
+    str,
+    "STORE",
 )
 
 
@@ -135,50 +139,73 @@ def _fit(text: str, width: int) -> str:
 
 
 class Grid(NamedTuple):
-    """Rows of cells (a text or a styled part each) in aligned columns.
+    """Rows of cells (a text or a styled part each) in aligned columns; columns are named by place."""
 
-    `right` names the right-aligned ones by place, as "12"; `give` those that may get narrower on a narrow terminal, by default
-    all others.
-    """
-
-    rows: list[tuple[Part, ...]]
-    right: str = ""
-    give: str = ""
+    rows: Sequence[tuple[Part, ...]]
+    right: frozenset[int] = frozenset()  # right-aligned
+    give: frozenset[int] = frozenset()  # elided where a terminal is too narrow
+    drop: bool = False  # on a narrow terminal the last columns are left out
 
     def lines(self, width: int = 0) -> Iterator[Line]:
-        """The lines; where they would be longer than `width` (0: any), the widest cells are elided."""
-        if not self.rows:
-            return
+        """The lines, of at most `width` columns (0: any) as far as the columns that may give allow it."""
         rows = [[_map(clean, cell) for cell in row] for row in self.rows]
         widths = [max(_width(_text(cell)) for cell in column) for column in zip(*rows, strict=True)]
-        self._narrow(widths, width)
-        last = len(widths) - 1
+        if width and self.drop:
+            self._drop(rows, widths, width)
+        elif width:
+            self._narrow(widths, width)
         for row in rows:
             parts: list[Part] = []
-            for i, cell in enumerate(row):
-                cell = _map(lambda text, most=widths[i]: elide(text, most), cell)
-                pad = " " * (widths[i] - _width(_text(cell)))
-                parts += [pad, cell] if str(i) in self.right else [cell, pad if i < last else ""]
-                parts.append("  " if i < last else "")
-            yield tuple(parts)
+            for i, most in enumerate(widths):
+                cell = _map(lambda text, most=most: elide(text, most), row[i])  # type: ignore[misc]
+                pad = " " * (most - _width(_text(cell)))
+                parts += [pad, cell] if i in self.right else [cell, pad]
+                parts.append("  ")
+            yield _trimmed(parts)
 
     def _narrow(self, widths: list[int], width: int) -> None:
-        """Take columns from the widest cells, down to a least width, until the lines fit."""
-        over = sum(widths) + 2 * (len(widths) - 1) - width if width else 0
-        left = [i for i in range(len(widths)) if (str(i) in self.give if self.give else str(i) not in self.right)]
-        while over > 0 and left:
-            widest = max(left, key=lambda i: widths[i])
-            others = max((widths[i] for i in left if i != widest), default=_LEAST)
-            given = min(over, widths[widest] - max(_LEAST, min(others, widths[widest] - 1)))
-            if given <= 0:
+        """Take from the widest of the columns that give, down to a least width, until the lines fit."""
+        over = sum(widths) + 2 * (len(widths) - 1) - width
+        while over > 0:
+            widest = max(self.give, key=lambda i: widths[i], default=None)
+            if widest is None or widths[widest] <= _LEAST:
                 return
+            others = max((widths[i] for i in self.give if i != widest), default=0)
+            given = min(over, widths[widest] - max(_LEAST, min(others, widths[widest] - 1)))
             widths[widest] -= given
             over -= given
 
+    def _drop(self, rows: list[list[Part]], widths: list[int], width: int) -> None:
+        """Keep as many columns as fit beside a last one that says how many more there are."""
+        ends = list(accumulate(w + 2 for w in widths))
+        if ends[-1] - 2 <= width:
+            return
+        more = f"… {len(widths):,} more"
+        kept = max(1, sum(end + len(more) <= width for end in ends))
+        for i, row in enumerate(rows):
+            row[kept:] = [("dim", f"… {len(widths) - kept:,} more" if i == 0 else "")]
+        widths[kept:] = [len(more)]
 
-def grid(rows: list[tuple[Part, ...]], right: str = "", give: str = "") -> list[Grid]:
-    """A grid for `yield from`; nothing for no rows."""
-    return [Grid(rows, right, give)] if rows else []
+
+def grid(
+    rows: Sequence[tuple[Part, ...]],
+    right: str | Iterable[int] = "",
+    give: str | Iterable[int] | None = None,
+    drop: bool = False,
+) -> list[Grid]:
+    """A grid for `yield from`; nothing for no rows. Places as digits, "12", or numbers; without `give` all others than `right` give."""
+    if not rows:
+        return []
+    at_right = frozenset(map(int, right))
+    may_give = frozenset(range(len(rows[0]))) - at_right if give is None else frozenset(map(int, give))
+    return [Grid(rows, at_right, may_give, drop)]
+
+
+def _trimmed(parts: list[Part]) -> tuple[Part, ...]:
+    """Without spaces at the end."""
+    while parts and not _text(parts[-1]).strip():
+        parts.pop()
+    return tuple(parts)
 
 
 def _text(cell: Part) -> str:

@@ -34,7 +34,7 @@ def copy_object(source: Odb, target: Odb, oid: Oid, kind: Kind, most: int = MAX_
     except NotFound:
         raise _missing(source, oid) from None
     try:
-        header = frame.parse_header(data, len(data))
+        header = frame.parse_header(data)
         if header.length > most:
             raise Corrupt(f"it has {header.length:,} bytes, and {most:,} were said")
         found, payload = frame.unpack(data)

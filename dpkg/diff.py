@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class Change:
 
 
 def diff_trees(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid) -> list[Change]:
-    """Every blob and table that differs between two trees, by path; a removed and an added one of the same oid are a rename."""
+    """Every blob and table that differs between two trees, by path; one removed and one added of the same oid are a rename."""
     removed: dict[str, TreeEntry] = {}
     added: dict[str, TreeEntry] = {}
     changed: list[tuple[str, TreeEntry, TreeEntry]] = []
@@ -74,42 +75,65 @@ def diff_trees(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid) -> list[Change]:
         elif new:
             added[path] = new
     out = [_change(odb_a, odb_b, path, old, new) for path, old, new in changed]
-    by_oid: dict[tuple[Oid, Oid | None], list[str]] = {}
-    for path, entry in removed.items():
-        by_oid.setdefault((entry.oid, entry.meta), []).append(path)
-    for path, entry in added.items():
-        twins = by_oid.get((entry.oid, entry.meta))
-        if twins:
-            old_path = twins.pop(0)
-            out.append(_one(RENAMED, path, entry, old_path))
-            del removed[old_path]
-        else:
-            out.append(_one(ADDED, path, entry))
-    out += [_one(REMOVED, path, entry) for path, entry in removed.items()]
+    for old_path, path in _renames(removed, added):
+        out.append(_one(RENAMED, path, removed.pop(old_path), added.pop(path), old_path))
+    out += [_one(REMOVED, path, entry, None) for path, entry in removed.items()]
+    out += [_one(ADDED, path, None, entry) for path, entry in added.items()]
     return sorted(out, key=lambda c: c.path.encode())
 
 
-def _one(what: str, path: str, e: TreeEntry, old_path: str | None = None) -> Change:
-    old, new = what in (REMOVED, RENAMED), what in (ADDED, RENAMED)
+def _renames(removed: dict[str, TreeEntry], added: dict[str, TreeEntry]) -> list[tuple[str, str]]:
+    """Pairs of a removed and an added path with the same object, first those of the same last name."""
+    old, new, out = dict(removed), dict(added), []
+    for named in (True, False):
+        gone: dict[tuple[Oid, str], list[str]] = {}
+        for path, entry in reversed(old.items()):
+            gone.setdefault((entry.oid, path.rpartition("/")[2] if named else ""), []).append(path)
+        for path, entry in list(new.items()):
+            if twins := gone.get((entry.oid, path.rpartition("/")[2] if named else "")):
+                out.append((twins.pop(), path))
+                del old[out[-1][0]], new[path]
+    return out
+
+
+def _one(what: str, path: str, old: TreeEntry | None, new: TreeEntry | None, old_path: str | None = None) -> Change:
+    """A change of an entry that is there on one side only, or that moved as it was."""
+    either = new or old
+    assert either is not None
     return Change(
         what,
         path,
         old_path,
-        e.type,
-        e.type if old else None,
-        e.oid if old else None,
-        e.oid if new else None,
-        e.rows if old else 0,
-        e.rows if new else 0,
-        e.bytes if old else 0,
-        e.bytes if new else 0,
+        either.type,
+        old.type if old else None,
+        old.oid if old else None,
+        new.oid if new else None,
+        old.rows if old else 0,
+        new.rows if new else 0,
+        old.bytes if old else 0,
+        new.bytes if new else 0,
+        old is not None and new is not None and old.meta != new.meta,
     )
 
 
 def _change(odb_a: Odb, odb_b: Odb, path: str, old: TreeEntry, new: TreeEntry) -> Change:
-    table = diff_tables(odb_a, old.oid, odb_b, new.oid) if old.type == new.type == "table" and old.oid != new.oid else None
+    table = (
+        diff_tables(odb_a, old.oid, odb_b, new.oid) if old.type == new.type == "table" and old.oid != new.oid else None
+    )
     return Change(
-        CHANGED, path, None, new.type, old.type, old.oid, new.oid, old.rows, new.rows, old.bytes, new.bytes, old.meta != new.meta, table
+        CHANGED,
+        path,
+        None,
+        new.type,
+        old.type,
+        old.oid,
+        new.oid,
+        old.rows,
+        new.rows,
+        old.bytes,
+        new.bytes,
+        old.meta != new.meta,
+        table,
     )
 
 
@@ -182,12 +206,27 @@ def diff_schemas(old: Table, new: Table) -> Iterator[ColumnChange]:
     for name, t in after.items():
         if name not in before:
             yield ColumnChange("added", name, "", type_text(t))
-    stay_old, stay_new = [n for n in before if n in after], [n for n in after if n in before]
-    for at, (x, y) in enumerate(zip(stay_old, stay_new, strict=True)):
-        if x != y:
-            yield ColumnChange("moved", y, str(stay_old.index(y) + 1), str(at + 1))
+    place = {n: at for at, n in enumerate(n for n in before if n in after)}
+    order = [n for n in after if n in before]
+    for n in _moved([place[n] for n in order]):
+        yield ColumnChange("moved", order[n], str(place[order[n]] + 1), str(n + 1))
     if old.key != new.key:
         yield ColumnChange("key", "", ", ".join(old.key), ", ".join(new.key))
+
+
+def _moved(places: list[int]) -> list[int]:
+    """The fewest indices without which `places` ascend: all but a longest ascending run of them."""
+    ends: list[int] = []  # of the best run of each length, its last index
+    before: list[int | None] = []
+    for i, place in enumerate(places):
+        length = bisect_left(ends, place, key=lambda at: places[at])
+        before.append(ends[length - 1] if length else None)
+        ends[length:] = [i, *ends[length + 1 :]]
+    kept, at = set(), ends[-1] if ends else None
+    while at is not None:
+        kept.add(at)
+        at = before[at]
+    return [i for i in range(len(places)) if i not in kept]
 
 
 def type_text(t: object) -> str:

@@ -1,28 +1,34 @@
-"""Writing a tree into a folder. Every name is checked before the first byte, and the folder appears whole or not at all."""
+"""Writing a tree into a folder. Every name is tried before the first byte is written, and the folder is filled whole or not at all."""
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shutil
 import tempfile
-import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dpkg import progress, tables
 from dpkg.arrow import writers
 from dpkg.arrow.readers import format_of
-from dpkg.build.folder import ALWAYS_IGNORED, BUILD_FILE
-from dpkg.errors import Storage, Usage
+from dpkg.compiler.folder import is_left_out
+from dpkg.compiler.plan import BUILD_FILE, Path, disk_name
+from dpkg.errors import AlreadyExists, Format, Usage
 from dpkg.index import walk
+from dpkg.store.local import failure
 
 if TYPE_CHECKING:
     from dpkg.objects.node import TreeEntry
+    from dpkg.objects.table import Table
     from dpkg.odb import Odb
     from dpkg.oid import Oid
 
-MAX_NAME, MAX_PATH = 255, 4000  # bytes that file systems hold
 ENDS = {"parquet": ".parquet", "csv": ".csv", "arrow": ".arrow", "jsonl": ".jsonl"}
+_UNNAMEABLE = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 
 
 @dataclass
@@ -36,155 +42,250 @@ class Exported:
 
 @dataclass(frozen=True)
 class _File:
-    path: tuple[str, ...]  # names in the package
-    on_disk: str  # relative path
+    path: Path  # in the package
+    on_disk: str  # path below the folder
     entry: TreeEntry
+    table: Table | None
 
 
 def export(odb: Odb, root: Oid | None, entry: TreeEntry | None, folder: str, format: str) -> Exported:
-    """Write a tree, or one entry, into `folder` (absent or empty). Raises Usage for names that the file system cannot hold, Storage."""
-    if root is None and entry is not None and entry.type == "tree":
+    """Write a tree (`root`), or one entry, into `folder`.
+
+    Raises AlreadyExists unless the folder is absent or empty, Usage for names that the file system cannot hold, Storage. The folder is
+    then as it was.
+    """
+    if format not in ENDS:
+        raise Usage(f"'{format}' is not a format for tables", f"formats: {', '.join(ENDS)}")
+    check_target(folder)
+    if entry is not None and entry.type == "tree":
         root = entry.oid
-    found = list(walk(odb, root)) if root is not None else [(entry.name, entry)] if entry else []
-    files = _name_files([(tuple(path.split("/")), e) for path, e in found if e.type != "tree"], format)
-    parent = os.path.dirname(os.path.abspath(folder))
-    try:
-        os.makedirs(parent, exist_ok=True)
-        staging = tempfile.mkdtemp(prefix=".dpkg-export-", dir=parent)
-    except OSError as e:
-        raise Storage(f"cannot write into '{parent}': {e.strerror}", "check the folder and its permissions") from None
-    try:
-        _check_names(files, staging, len(os.path.abspath(folder).encode()))
-        done = _write_all(odb, files, staging, format)
-        os.chmod(staging, 0o777 & ~_umask())
-        os.replace(staging, folder)
-        return done
-    except OSError as e:
-        raise Storage(f"cannot write '{folder}': {e.strerror}", "check the disk and its permissions") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _name_files(found: list[tuple[tuple[str, ...], TreeEntry]], format: str) -> list[_File]:
-    """A file name for each entry: blobs keep theirs, tables get an ending, another one where it is taken."""
-    taken = {"/".join(path) for path, e in found if e.type == "blob"} | {BUILD_FILE}
-    out = []
-    for path, e in found:
-        name = "/".join(path)
-        if e.type == "table":
-            candidate, n = name + ENDS[format], 1
-            while candidate in taken:
-                n += 1
-                candidate = f"{name}_{n}{ENDS[format]}"
-            taken.add(candidate)
-            name = candidate
-        elif name == BUILD_FILE:
-            name = "build_.yml"
-        out.append(_File(path, name, e))
-    return out
-
-
-def _check_names(files: list[_File], staging: str, base: int) -> None:
-    """Raises Usage for names too long for a file system, or that this one would make the same."""
-    fold = _folding(staging)
-    seen: dict[str, str] = {}
-    for f in files:
-        parts = f.on_disk.split("/")
-        if max(len(p.encode()) for p in parts) > MAX_NAME or base + len(f.on_disk.encode()) > MAX_PATH:
-            raise Usage(f"the name '{f.on_disk[:80]}…' is too long for a file system", "export a part of the package, or into a shorter path")
-        for n in range(1, len(parts) + 1):
-            path = "/".join(parts[:n])
-            other = seen.setdefault(fold(path), path)
-            if other != path:
-                raise Usage(f"'{other}' and '{path}' are one name on this file system", "export them one by one, or on another file system")
-
-
-def _folding(folder: str) -> Any:
-    """How this file system folds names, found by trying."""
-    same_case = _same(folder, "dpkg-probe-a", "DPKG-PROBE-A")
-    same_form = _same(folder, "dpkg-probe-\u00e9", "dpkg-probe-e\u0301")
-
-    def fold(path: str) -> str:
-        path = path.casefold() if same_case else path
-        return unicodedata.normalize("NFC", path) if same_form else path
-
-    return fold
-
-
-def _same(folder: str, a: str, b: str) -> bool:
-    path = os.path.join(folder, a)
-    with open(path, "wb"):
-        pass
-    try:
-        return os.path.exists(os.path.join(folder, b))
-    finally:
-        os.unlink(path)
-
-
-def _write_all(odb: Odb, files: list[_File], staging: str, format: str) -> Exported:
-    done = Exported()
-    for f in files:
-        path = os.path.join(staging, f.on_disk)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        if f.entry.type == "table":
-            _write_table(odb, f.entry, path, format)
-            done.tables += 1
-        else:
-            with open(path, "xb") as out:
-                for chunk in odb.iter_blob(f.entry.oid):
-                    out.write(chunk)
-            done.files += 1
-        size = os.path.getsize(path)
-        done.bytes += size
-        progress.advance("exported", size, None, "bytes")
-    if _needs_buildfile(odb, files):
-        _write_buildfile(odb, files, os.path.join(staging, BUILD_FILE))
+    found = list(walk(odb, root)) if root else [(entry.name, entry)] if entry else []
+    with _filled(os.path.realpath(os.path.expanduser(folder))) as staging:
+        files = _reserve(odb, [(tuple(path.split("/")), e) for path, e in found], staging, format)
+        done = Exported()
+        for file in files:
+            _write(odb, file, os.path.join(staging, disk_name(file.on_disk)), format, done)
+        folders = {tuple(path.split("/")): e.meta for path, e in found if e.type == "tree" and e.meta}
+        _finish(odb, files, folders, os.path.join(staging, BUILD_FILE))
     return done
 
 
-def _write_table(odb: Odb, entry: TreeEntry, path: str, format: str) -> None:
-    table = tables.read_table_object(odb, entry.oid)
-    with open(path, "xb") as out:
-        writers.write(tables.scan(odb, table), tables.user_schema(table), format, out)
+def check_target(folder: str) -> None:
+    """Raises AlreadyExists unless the folder is absent or empty."""
+    folder = os.path.expanduser(folder)
+    try:
+        with os.scandir(folder) as found:
+            if next(found, None) is not None:
+                raise AlreadyExists(f"the folder '{folder}' is not empty", "choose another one, or empty it")
+    except FileNotFoundError:
+        if os.path.islink(folder):
+            raise AlreadyExists(f"'{folder}' is a link that leads to nothing", "remove it, or choose another place") from None
+    except NotADirectoryError:
+        raise AlreadyExists(f"'{folder}' is in the way: it is not a folder", "choose another place") from None
+    except OSError as e:
+        raise failure(e, "read", folder) from None
 
 
-def _needs_buildfile(odb: Odb, files: list[_File]) -> bool:
-    """Whether building the folder would not give the same tree: keys, metadata, or names that a build reads otherwise."""
-    for f in files:
-        if f.entry.meta or (f.entry.type == "table" and tables.read_table_object(odb, f.entry.oid).key):
-            return True
-        last = f.on_disk.rsplit("/", 1)[-1]
-        known = format_of(last)
-        plain = (known is not None and known[1] == f.path[-1]) if f.entry.type == "table" else (known is None and last == f.path[-1])
-        if not plain or any(part in ALWAYS_IGNORED for part in (*f.path, last)):
-            return True
-    return False
+# The folder
 
 
-def _write_buildfile(odb: Odb, files: list[_File], path: str) -> None:
-    """A build.yml that builds the folder into the same tree."""
-    import json
+@contextmanager
+def _filled(folder: str) -> Iterator[str]:
+    """A new folder to write to, whose content `folder` has in the end; if anything goes wrong, nothing of it remains.
 
+    A folder that is there stays the same one (somebody may be in it, it may be a mount): it gets the files one by one.
+    """
+    there = os.path.isdir(folder)
+    above = folder if there else os.path.dirname(folder)
+    made = [] if there else _make_folders(above)
+    try:
+        box = tempfile.mkdtemp(prefix=".dpkg-export-", dir=above)
+        staging = os.path.join(box, "out")  # made apart from the box, which only we may enter
+        try:
+            os.mkdir(staging)
+            yield staging
+            if there:
+                _move_content(staging, folder)
+            else:
+                os.rename(staging, folder)
+        finally:
+            shutil.rmtree(box, ignore_errors=True)
+        made = []
+    except OSError as e:
+        raise failure(e, "write", folder) from e
+    finally:
+        for path in reversed(made):
+            with suppress(OSError):
+                os.rmdir(path)
+
+
+def _make_folders(path: str) -> list[str]:
+    """Make a folder and what is missing above it; those that were made, topmost first."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    made: list[str] = []
+    try:
+        for folder in reversed(missing):
+            os.mkdir(folder)
+            made.append(folder)
+    except OSError as e:
+        for folder in reversed(made):
+            with suppress(OSError):
+                os.rmdir(folder)
+        raise failure(e, "write", path) from e
+    return made
+
+
+def _move_content(source: str, target: str) -> None:
+    moved: list[str] = []
+    try:
+        for name in os.listdir(source):
+            os.rename(os.path.join(source, name), os.path.join(target, name))
+            moved.append(name)
+    except BaseException:
+        for name in moved:
+            os.rename(os.path.join(target, name), os.path.join(source, name))
+        raise
+
+
+# Names
+
+
+def _reserve(odb: Odb, found: list[tuple[Path, TreeEntry]], staging: str, format: str) -> list[_File]:
+    """A name on disk for each entry, tried out: folders and empty files are made. Raises Usage where the file system refuses."""
+    names = _Names(staging)
+    names.take(BUILD_FILE)
+    out: list[_File] = []
+    for path, entry in found:  # these keep their names
+        name = "/".join(path)
+        if entry.type == "tree":
+            names.folder(name)
+        elif entry.type == "blob":
+            name = names.free("build_", ".yml") if name == BUILD_FILE else names.take(name)
+            out.append(_File(path, name, entry, None))
+    for path, entry in found:
+        if entry.type == "table":
+            out.append(_File(path, names.free("/".join(path), ENDS[format]), entry, tables.read_table_object(odb, entry.oid)))
+    return out
+
+
+class _Names:
+    """Names in a folder, as this file system sees them: what it folds together, it says itself."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._made: list[str] = []
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, disk_name(name))
+
+    def _make(self, name: str, is_folder: bool) -> bool:
+        """Whether the name was free."""
+        try:
+            if is_folder:
+                make_folder(self._path(name))
+            else:
+                make_file(self._path(name))
+        except FileExistsError:
+            return False
+        except OSError as e:
+            if e.errno not in _UNNAMEABLE:
+                raise
+            hint = "export a part of the package, into a shorter path, or on another file system"
+            raise Usage(f"this file system cannot hold the name '{name[:200]}' ({e.strerror})", hint) from None
+        self._made.append(name)
+        return True
+
+    def take(self, name: str) -> str:
+        """Make an empty file of this name."""
+        if not self._make(name, False):
+            raise self._clash(name)
+        return name
+
+    def folder(self, name: str) -> None:
+        if not self._make(name, True):
+            raise self._clash(name)
+
+    def free(self, stem: str, end: str) -> str:
+        """Make an empty file `stem` + `end`, or with a number in between where that is taken."""
+        name, n = stem + end, 1
+        while not self._make(name, False):
+            n += 1
+            name = f"{stem}_{n}{end}"
+        return name
+
+    def _clash(self, name: str) -> Usage:
+        other = next(n for n in self._made if os.path.samefile(self._path(n), self._path(name)))
+        return Usage(f"'{other}' and '{name}' are one name on this file system", "export them one by one, or on another file system")
+
+
+def make_file(path: str) -> None:
+    """An empty new file. Raises FileExistsError, also for a name that the file system takes for another."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+
+
+def make_folder(path: str) -> None:
+    """A new folder. Raises FileExistsError, also for a name that the file system takes for another."""
+    os.mkdir(path)
+
+
+# Content
+
+
+def _write(odb: Odb, file: _File, path: str, format: str, done: Exported) -> None:
+    with open(path, "wb") as out:
+        if file.table is None:
+            for chunk in odb.iter_blob(file.entry.oid):
+                out.write(chunk)
+            done.files += 1
+        else:
+            try:
+                writers.write(tables.scan(odb, file.table), tables.user_schema(file.table), format, out)
+            except Format as e:
+                raise Format(f"'{'/'.join(file.path)}' cannot be written as {format}: {e.message}", e.hint) from None
+            done.tables += 1
+    size = os.path.getsize(path)
+    done.bytes += size
+    progress.advance("exported", size, None, "bytes")
+
+
+def _finish(odb: Odb, files: list[_File], folders: dict[Path, Oid], path: str) -> None:
+    """Write the build.yml that builds the folder into the same tree, or remove its place if none is needed for that."""
+    if not folders and not any(_needs_entry(file) for file in files):
+        os.unlink(path)
+        return
     import yaml
 
     root: dict[str, Any] = {}
-    for f in files:
-        item: dict[str, Any] = {"file": f.on_disk}
-        if f.entry.type == "blob" and format_of(f.on_disk.rsplit("/", 1)[-1]):
+    for at, meta in folders.items():
+        _folder(root, at[:-1])[at[-1]] = {"meta": json.loads(odb.read(meta, "blob")), "contents": {}}
+    for file in files:
+        item: dict[str, Any] = {"file": file.on_disk}
+        if file.table is None and format_of(file.on_disk.rsplit("/", 1)[-1]):
             item["as"] = "blob"
-        if f.entry.type == "table" and (key := tables.read_table_object(odb, f.entry.oid).key):
-            item["key"] = list(key)
-        if f.entry.meta:
-            item["meta"] = json.loads(odb.read(f.entry.meta, "blob"))
-        folder = root
-        for name in f.path[:-1]:
-            folder = folder.setdefault(name, {"contents": {}})["contents"]
-        folder[f.path[-1]] = item
-    with open(path, "x", encoding="utf-8") as out:
+        if file.table and file.table.key:
+            item["key"] = list(file.table.key)
+        if file.entry.meta:
+            item["meta"] = json.loads(odb.read(file.entry.meta, "blob"))
+        _folder(root, file.path[:-1])[file.path[-1]] = item
+    with open(path, "w", encoding="utf-8") as out:
         yaml.safe_dump({"contents": root}, out, allow_unicode=True, sort_keys=False)
+
+
+def _folder(root: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The contents of a folder in a build.yml, which is put there if need be."""
+    for name in path:
+        root = root.setdefault(name, {"contents": {}})["contents"]
+    return root
+
+
+def _needs_entry(file: _File) -> bool:
+    """Whether a build of the folder would make something else of a file: for its key, metadata, or a name read otherwise."""
+    last = file.on_disk.rsplit("/", 1)[-1]
+    name = (format_of(last) or ("", last))[1]
+    read_as_table = format_of(last) is not None
+    same = name == file.path[-1] and read_as_table == (file.table is not None)
+    on_disk = tuple(file.on_disk.split("/"))
+    return not same or bool(file.entry.meta) or bool(file.table and file.table.key) or is_left_out(on_disk)

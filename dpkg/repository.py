@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from dpkg import settings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dpkg.names import Expr
     from dpkg.objects.node import TreeEntry
+    from dpkg.refs import RefEntry
 
 MAIN, LATEST = "main", "latest"
 _STEPS = re.compile(r"~(\d*)$")
@@ -42,6 +43,7 @@ class Repository:
                 raise NotFound(e.message, "make one with 'dpk init', or build or install a package: that makes one") from None
         self.odb = Odb(self.backend)
         self.refs = Refs(self.backend)
+        self._author: str | None = None
 
     def config(self) -> dict[str, str]:
         """Settings for this store."""
@@ -49,7 +51,9 @@ class Repository:
 
     def author(self) -> str:
         """Who moves refs and makes commits here."""
-        return settings.author(self.config())
+        if self._author is None:
+            self._author = settings.author(self.config())
+        return self._author
 
     def remote(self, name: str | None) -> str:
         """The place of a remote (settings.remote)."""
@@ -139,35 +143,43 @@ class Repository:
         raise NotFound(f"'{package}' has no revision '{name}'", hint)
 
     def _prefixed(self, package: str, prefix: str) -> Oid:
-        """The newest commit of the package whose oid or tophash starts with `prefix`."""
-        commits: dict[Oid, Commit] = {}
-        trees: dict[Oid, Oid] = {}
-        for oid, commit in self.all_commits(package):
-            if oid.startswith(prefix):
-                commits[oid] = commit
-            if commit.tree.startswith(prefix):
-                trees.setdefault(commit.tree, oid)
-        if len(commits) + len(trees) == 1:
-            return next(iter(commits or trees.values()))
-        if not commits and not trees:
-            raise NotFound(f"no commit or tophash of '{package}' starts with '{prefix}'", f"see 'dpk log {package}'")
-        lines = [f"commit  {oid}  {c.message.splitlines()[0] if c.message else ''}" for oid, c in commits.items()]
-        lines += [f"tophash {tree}  of commit {oid[:12]}" for tree, oid in trees.items()]
-        raise Usage(f"'{prefix}' is ambiguous in '{package}'", "\n".join(["it may be:", *lines]))
+        """The newest commit whose oid or tophash starts with `prefix`: of those that refs reach, else of those that they once did."""
+        for source in (self.all_commits, self.former_commits):
+            commits: dict[Oid, Commit] = {}
+            trees: dict[Oid, Oid] = {}
+            for oid, commit in source(package):
+                if oid.startswith(prefix):
+                    commits[oid] = commit
+                if commit.tree.startswith(prefix):
+                    trees.setdefault(commit.tree, oid)
+            if len(commits) + len(trees) == 1:
+                return next(iter(commits or trees.values()))
+            if commits or trees:
+                lines = [f"commit  {oid}  {c.message.splitlines()[0] if c.message else ''}" for oid, c in commits.items()]
+                lines += [f"tophash {tree}  of commit {oid[:12]}" for tree, oid in trees.items()]
+                raise Usage(f"'{prefix}' is ambiguous in '{package}'", "\n".join(["it may be:", *lines]))
+        raise NotFound(f"no commit or tophash of '{package}' starts with '{prefix}'", f"see 'dpk log {package}'")
 
     def all_commits(self, package: str) -> Iterator[tuple[Oid, Commit]]:
         """Every commit that a branch or tag of the package reaches, newest first from each, once."""
+        tips = (self.refs.value(package, kind, name) for kind in ("heads", "tags") for name in self._live(package, kind))
+        return self._histories(tip for tip in tips if tip)
+
+    def _live(self, package: str, kind: str) -> Iterable[str]:
+        return self.refs.heads(package) if kind == "heads" else self.refs.tags(package)
+
+    def former_commits(self, package: str) -> Iterator[tuple[Oid, Commit]]:
+        """Every commit that the logs of the package's refs tell of, also of deleted ones, as far as it is still stored."""
+        logs = (self.refs.log(package, kind, name) for kind in ("heads", "tags") for name in self.refs.logs(package, kind))
+        return self._histories(entry.oid for log in logs for entry in log if entry.oid and self.odb.has(entry.oid))
+
+    def _histories(self, tips: Iterable[Oid]) -> Iterator[tuple[Oid, Commit]]:
         seen: set[Oid] = set()
-        for kind in ("heads", "tags"):
-            names = self.refs.heads(package) if kind == "heads" else self.refs.tags(package)
-            for name in names:
-                tip = self.refs.value(package, kind, name)
-                if tip is None or tip in seen:
-                    continue
-                for oid, commit in self.history(tip):
-                    if oid not in seen:
-                        seen.add(oid)
-                        yield oid, commit
+        for tip in tips:
+            for oid, commit in self.history(tip) if tip not in seen else ():
+                if oid not in seen:
+                    seen.add(oid)
+                    yield oid, commit
 
     def entry(self, expr: str) -> tuple[Expr, Oid, Commit, TreeEntry | None]:
         """What an expression with a path names: the entry, or None for the root tree."""
@@ -213,14 +225,22 @@ class Repository:
     def make_commit(
         self, tree: Oid, parents: tuple[Oid, ...], message: str, author: str | None = None, provenance: dict[str, Any] | None = None
     ) -> Oid:
-        """Store a commit object; no ref moves."""
+        """Store a commit object, once what it reaches is durable; no ref moves."""
+        self.odb.sync()
         made = Commit(tree, parents, author or self.author(), int(time.time()), message, provenance or {}, [])
         return self.odb.write("commit", made.encode())
 
-    def move(self, package: str, new: Oid, old: Oid | None, why: str, branch: str = MAIN) -> None:
-        """Make everything written durable, then move the branch from `old` to `new`. Raises Conflict if it is elsewhere."""
+    def start(self, package: str, branch: str = MAIN) -> RefEntry:
+        """The newest entry of a branch's log, begun if need be: to be called before deciding what need not be stored (Refs.start)."""
+        return self.refs.start(package, "heads", branch, who=self.author())
+
+    def move(self, package: str, new: Oid, old: Oid | None, why: str, branch: str = MAIN, *, tail: RefEntry | None = None) -> None:
+        """Make everything written durable, then move the branch from `old` to `new`.
+
+        Raises Conflict if it is elsewhere, or if `tail`, which `start` gave, is no longer the newest entry of its log.
+        """
         self.odb.sync()
-        self.refs.update(package, "heads", branch, new, old, who=self.author(), why=why)
+        self.refs.update(package, "heads", branch, new, old, who=self.author(), why=why, tail=tail)
 
 
 def read_commit(odb: Odb, oid: Oid) -> Commit:

@@ -6,13 +6,14 @@
 | the author | DPK_AUTHOR | author | git's user.name and user.email, else the login name |
 | a remote's place | | remote.NAME | |
 
-Config files are INI (`[dpkg]`, `[remote]`): the user's, then the store's own `config` beside its objects, which wins.
+Config files are INI (`[dpkg]`, `[remote]`): the user's (DPK_CONFIG names another), then the store's own `config` beside its
+objects, which wins. `store` is the user's only.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dpkg.errors import NotFound, Storage, Usage
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 STORE_FOLDER = ".dpk"
 KEYS = ("author", "store")
+_ENVIRONMENT = {"author": "DPK_AUTHOR", "store": "DPK_STORE"}
+
+
+class Setting(NamedTuple):
+    """A value and where it is from: a config file's path, or `$DPK_AUTHOR`."""
+
+    value: str
+    origin: str
 
 
 def plain_output() -> bool:
@@ -31,16 +40,24 @@ def plain_output() -> bool:
 def user_config_path() -> str:
     """The user's config file; DPK_CONFIG names another one."""
     if path := os.environ.get("DPK_CONFIG"):
-        return path
+        return os.path.abspath(os.path.expanduser(path))
     import platformdirs
 
     return os.path.join(platformdirs.user_config_dir("dpkg-data", appauthor=False), "config")
 
 
+def named_store(store: str | None = None) -> str | None:
+    """The store that the call or the environment names, made absolute; None if neither does."""
+    if store == "":
+        raise Usage("the name of the store is empty", "give a folder, for example ./store")
+    named = store or os.environ.get("DPK_STORE")
+    return expand(named) if named else None
+
+
 def find_store(store: str | None = None) -> str:
     """The path or URL of the store to use; it need not exist."""
-    if store or (store := os.environ.get("DPK_STORE")):
-        return expand(store)
+    if named := named_store(store):
+        return named
     folder = os.path.abspath(os.curdir)
     while True:
         if os.path.isdir(candidate := os.path.join(folder, STORE_FOLDER)):
@@ -63,12 +80,13 @@ def expand(place: str) -> str:
 
 def author(config: dict[str, str]) -> str:
     """Who makes commits and moves refs, `Name <mail>` or a login name."""
-    if name := os.environ.get("DPK_AUTHOR") or config.get("author"):
-        return name.strip()
+    if name := os.environ.get("DPK_AUTHOR", "").strip() or config.get("author", "").strip():
+        return name
     import subprocess
 
+    ask = ["git", "config", "--get-regexp", r"^user\.(name|email)$"]
     try:
-        found = subprocess.run(["git", "config", "--get-regexp", r"^user\.(name|email)$"], capture_output=True, text=True, timeout=5, check=False)
+        found = subprocess.run(ask, capture_output=True, text=True, timeout=5, check=False)
         git = dict(line.split(" ", 1) for line in found.stdout.splitlines() if " " in line)
     except (OSError, subprocess.SubprocessError, ValueError):
         git = {}
@@ -84,14 +102,32 @@ def author(config: dict[str, str]) -> str:
 
 def load(store_url: str) -> dict[str, str]:
     """All settings of config files for a store, the store's own over the user's."""
-    out = _read(user_config_path())
+    return {key: s.value for key, s in _files(store_url).items()}
+
+
+def effective(store_url: str) -> dict[str, Setting]:
+    """All settings as they hold for a store, the environment's too, each with its origin; in the order of keys."""
+    found = _files(store_url)
+    for key, variable in _ENVIRONMENT.items():
+        if value := os.environ.get(variable, "").strip():
+            found[key] = Setting(value, f"${variable}")
+    return dict(sorted(found.items()))
+
+
+def _files(store_url: str) -> dict[str, Setting]:
+    user = user_config_path()
+    found = {key: Setting(value, user) for key, value in _read(user).items()}
     if "://" not in store_url:
-        out.update(_read(os.path.join(store_url, "config")))
-    return out
+        own = os.path.join(store_url, "config")
+        found.update({key: Setting(value, own) for key, value in _read(own).items() if key != "store"})
+    return found
 
 
 def remote(name: str | None, config: dict[str, str]) -> str:
-    """The place of a remote: a configured name, or a folder or URL as such; None: the only one, or `origin`. Raises Usage, NotFound."""
+    """The place of a remote: a configured name, or a folder or URL as such; None: the only one, or `origin`.
+
+    Raises Usage, NotFound.
+    """
     remotes = {k.removeprefix("remote."): v for k, v in config.items() if k.startswith("remote.")}
     known = f"remotes: {', '.join(remotes)}" if remotes else ""
     if name is None:
@@ -102,23 +138,27 @@ def remote(name: str | None, config: dict[str, str]) -> str:
         return expand(remotes[name])
     if "/" in name or name.startswith((".", "~")):
         return expand(name)
-    raise NotFound(f"there is no remote '{name}'", known or f"for a folder write './{name}'; or 'dpk remote add {name} URL'")
+    raise NotFound(
+        f"there is no remote '{name}'", known or f"for a folder write './{name}'; or 'dpk remote add {name} URL'"
+    )
 
 
 def config_path(store_url: str, user: bool) -> str:
-    """The file that a setting is written to: the store's own where it is a folder, else the user's."""
-    return user_config_path() if user or "://" in store_url else os.path.join(store_url, "config")
+    """The file that a setting is written to: the store's own where it is a folder that is there, else the user's."""
+    own = not user and "://" not in store_url and os.path.isdir(store_url)
+    return os.path.join(store_url, "config") if own else user_config_path()
 
 
 def set_value(path: str, key: str, value: str | None) -> None:
-    """Set a key in a config file, or remove it (None). Raises Usage for an unknown key, NotFound for removing what is not set."""
-    section, name = _place(key)
+    """Set a key in a config file, or remove it (None). Raises Usage for a key or value that is none, NotFound for removing what is not."""
+    section, name = check_key(key)
     parser = _parser(path)
     if value is None:
         if not parser.has_option(section, name):
             raise NotFound(f"'{key}' is not set in {path}")
         parser.remove_option(section, name)
     else:
+        _check_value(key, value)
         if not parser.has_section(section):
             parser.add_section(section)
         parser.set(section, name, value)
@@ -131,16 +171,34 @@ def set_value(path: str, key: str, value: str | None) -> None:
         raise Storage(f"cannot write {path}: {e.strerror}") from None
 
 
-def _place(key: str) -> tuple[str, str]:
+def check_key(key: str) -> tuple[str, str]:
+    """The section and name of a key. Raises Usage, naming the nearest."""
     if key in KEYS:
         return "dpkg", key
-    section, _, name = key.partition(".")
-    if section == "remote" and name:
-        return "remote", name
+    section, dot, name = key.partition(".")
+    if section == "remote" and dot:
+        from dpkg.names import valid_ref
+
+        return "remote", valid_ref(name)
     from difflib import get_close_matches
 
     near = get_close_matches(key, KEYS, 1)
-    raise Usage(f"'{key}' is not a setting", f"did you mean '{near[0]}'?" if near else f"settings: {', '.join(KEYS)}, remote.NAME")
+    hint = f"did you mean '{near[0]}'?" if near else f"settings: {', '.join(KEYS)}, remote.NAME"
+    raise Usage(f"'{key}' is not a setting", hint)
+
+
+def _check_value(key: str, value: str) -> None:
+    """A config file is readable by others and gets copied: nothing secret is written to it."""
+    if not value.strip() or any(c < " " or "\ud800" <= c <= "\udfff" for c in value):
+        raise Usage(f"this is no value for '{key}'", "a value is one line of text, and not empty")
+    scheme, mark, rest = value.partition("://")
+    if key == "author" or not mark:
+        return
+    if "@" in rest.partition("/")[0] or "?" in rest or "#" in rest:
+        raise Usage(
+            f"the URL for '{key}' may hold a password or key, and is not stored",
+            f"write {scheme}://host/path; credentials come from the environment",
+        )
 
 
 def _parser(path: str) -> ConfigParser:

@@ -11,10 +11,11 @@ import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dpkg import progress
 from dpkg.copying import copy_blob, copy_object
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from dpkg.odb import Odb
     from dpkg.oid import Oid
 
+T = TypeVar("T")
 WORKERS = max(4, min(16, 2 * (os.cpu_count() or 2)))
 MAX_DEPTH = 128  # trees in trees
 _BATCH = 512  # blobs handed to the pool at once: memory stays bounded for a million files
@@ -48,9 +50,6 @@ class Moved:
     fragments: int = 0
     bytes: int = 0
 
-    def __add__(self, other: Moved) -> Moved:
-        return Moved(self.objects + other.objects, self.fragments + other.fragments, self.bytes + other.bytes)
-
 
 class Transfer:
     """One transfer from `source` to `target`.
@@ -59,13 +58,14 @@ class Transfer:
     what the target has already is checked too.
     """
 
-    def __init__(self, source: Odb, target: Odb, *, deep: bool) -> None:
+    def __init__(self, source: Odb, target: Odb, *, deep: bool, moved: Moved | None = None) -> None:
+        """What is moved is added to `moved`."""
         self.source, self.target, self.deep = source, target, deep
-        self.moved = Moved()
+        self.moved = moved or Moved()
         self._lock = Lock()
         self._blobs: dict[Oid, int | None] = {}  # wait to be moved, with their sizes
         self._containers: list[tuple[Oid, Kind]] = []  # are written after what waits, in this order
-        self._done: dict[Oid, Counts] = {}  # trees and tables that need no second look
+        self._done: dict[tuple[str, Oid], Counts] = {}  # trees and tables that need no second look
 
     def commits(self, tips: Iterable[Oid]) -> Moved:
         """Move these commits with everything that they reach, oldest first. Raises NotFound, Corrupt, Storage; what arrived stays.
@@ -74,7 +74,7 @@ class Transfer:
         """
         trees: dict[Oid, Oid] = {}
         waiting: list[Oid] = []
-        durable = 0
+        durable = self.moved.bytes
         for oid, commit in self._missing_commits(tips, trees):
             self._tree(commit.tree, trees[commit.parents[0]] if commit.parents else None, 0)
             self._flush()
@@ -114,8 +114,8 @@ class Transfer:
 
     def _tree(self, root: Oid, old: Oid | None, depth: int) -> Counts:
         """Move a tree, of which the target has the version `old` whole; what is in it."""
-        if root in self._done:
-            return self._done[root]
+        if (TREE, root) in self._done:
+            return self._done[TREE, root]
         if depth > MAX_DEPTH:
             raise Corrupt(f"tree {root} is more than {MAX_DEPTH} trees deep", _FORGED)
         before = _Whole(self.target, old, TREE) if old else None
@@ -125,8 +125,8 @@ class Transfer:
                 for entry in node.entries if not node.level else ():
                     self._entry(entry, before.entry(entry.name) if before else None, depth)
                 self._containers.append((oid, "node"))
-        self._done[root] = sums(top)
-        return self._done[root]
+        self._done[TREE, root] = sums(top)
+        return self._done[TREE, root]
 
     def _new_nodes(self, root: Oid, top: Node, before: _Whole | None) -> Iterator[tuple[Oid, Node]]:
         """The nodes of an index that are not in the one before, each once, those below first."""
@@ -182,8 +182,8 @@ class Transfer:
         """Move a table, of which the target has the version `old` whole; what is in it (0 entries, rows, bytes)."""
         from dpkg import tables
 
-        if oid in self._done:
-            return self._done[oid]
+        if (FRAGMENTS, oid) in self._done:
+            return self._done[FRAGMENTS, oid]
         table = tables.read_table_object(self.source, oid)
         schema = tables.schema_of(table)
         before = self._version(table, old)
@@ -199,8 +199,8 @@ class Transfer:
                     self._leaf(node, schema, known)
                 self._containers.append((at, "node"))
         self._containers.append((oid, "table"))
-        self._done[oid] = (0, table.rows, table.bytes)
-        return self._done[oid]
+        self._done[FRAGMENTS, oid] = (0, table.rows, table.bytes)
+        return self._done[FRAGMENTS, oid]
 
     def _version(self, table: Table, old: Oid | None) -> _Whole | None:
         """The index of a table's version before. One of another schema shares no fragments with it."""
@@ -241,35 +241,37 @@ class Transfer:
 
         self._parallel(move, list(dict.fromkeys(leaf.entries)))
         assert leaf.stats is not None
-        there = self.target.has_fragment(leaf.stats)
-        if there and not self.deep:
+        if not self.deep and self.target.has_fragment(leaf.stats):
             return
-        data = self.source.read_fragment_file(leaf.stats)
-        rows = checking.check_stats(data, leaf, schema)
+        rows = self._checked(leaf.stats, lambda data: checking.check_stats(data, leaf, schema))
         if self.deep and checking.stats_digests(rows, schema) != [digests[e] for e in leaf.entries]:
             raise Corrupt(f"statistics {leaf.stats} are not those of the fragments", _FORGED)
-        if not there:
-            self._put_fragment(leaf.stats, data)
 
     def _fragment(self, entry: FragmentEntry, schema: Schema) -> bytes:
         """Move one fragment; if it is to be checked, the digest of its statistics."""
         from dpkg.arrow import checking
 
-        if self.target.has_fragment(entry.oid):
-            if not self.deep:
-                return b""
-            try:
-                return checking.check_values(checking.check_file(self.target.read_fragment_file(entry.oid), entry, schema))
-            except Corrupt:
-                pass  # the target's copy is damaged, or the entry is forged: the source's will tell
-        data = self.source.read_fragment_file(entry.oid)
-        try:
+        if not self.deep and self.target.has_fragment(entry.oid):
+            return b""
+
+        def check(data: bytes) -> bytes:
             reader = checking.check_file(data, entry, schema)
-            digest = checking.check_values(reader) if self.deep else b""
+            return checking.check_values(reader) if self.deep else b""
+
+        return self._checked(entry.oid, check)
+
+    def _checked(self, oid: Oid, check: Callable[[bytes], T]) -> T:
+        """What `check` says of a fragment's file: of the target's own if that passes, else of the source's, which is put there."""
+        if self.target.has_fragment(oid):
+            with suppress(Corrupt):
+                return check(self.target.read_fragment_file(oid))
+        data = self.source.read_fragment_file(oid)
+        try:
+            found = check(data)
         except Corrupt as e:
             raise Corrupt(f"{self.source.backend.url}: {e.message}", _FORGED if self.deep else "repair it there first") from None
-        self._put_fragment(entry.oid, data)
-        return digest
+        self._put_fragment(oid, data)
+        return found
 
     def _put_fragment(self, oid: Oid, data: bytes) -> None:
         self.target.backend.put(fragment_key(oid), data)
@@ -280,7 +282,9 @@ class Transfer:
 
     def _count(self, size: int, *, fragment: bool = False) -> None:
         with self._lock:
-            self.moved += Moved(not fragment, fragment, size)
+            self.moved.objects += not fragment
+            self.moved.fragments += fragment
+            self.moved.bytes += size
 
     def _parallel(self, work: Callable[[Any], None], items: list[Any]) -> None:
         """Run `work` over items in threads; the first error stops the rest."""

@@ -81,7 +81,8 @@ class Check:
         self.problems: list[tuple[str, str, str]] = []
         self.refs = 0
         self._commits: set[Oid] = set()
-        self._held: dict[Oid, Counts] = {}  # what the trees and tables hold that were checked
+        self._held: dict[tuple[str, Oid], Counts] = {}  # what the trees and tables hold that were checked
+        self._blobs: dict[Oid, int | None] = {}  # their lengths, None for damaged ones
         self._fragments: dict[tuple[FragmentEntry, Oid], bytes] = {}  # those checked, with the digests of their statistics
         self._lock = Lock()
 
@@ -147,25 +148,24 @@ class Check:
 
     def _tree(self, oid: Oid, where: str, depth: int) -> Counts:
         """Check a tree; what it holds. What is wrong below it is a finding of its own."""
-        if oid in self._held:
-            return self._held[oid]
+        if (TREE, oid) in self._held:
+            return self._held[TREE, oid]
         if depth > MAX_DEPTH:
             raise Corrupt(f"tree {oid} is more than {MAX_DEPTH} trees deep")
         top = read_node(self.odb, oid, TREE)
-        self._held[oid] = sums(top)
+        self._held[TREE, oid] = sums(top)
         blobs: list[tuple[Oid, int | None, str]] = []
         for leaf in self._leaves(top, where):
             for entry in leaf.entries:
                 self._entry(entry, f"{where}, {entry.name}", depth, blobs)
         list(self._each(self._blob, blobs))
-        return self._held[oid]
+        return self._held[TREE, oid]
 
     def _entry(self, entry: TreeEntry, where: str, depth: int, blobs: list[tuple[Oid, int | None, str]]) -> None:
-        if entry.meta and entry.meta not in self.odb.objects:
+        if entry.meta:
             blobs.append((entry.meta, None, f"{where} (metadata)"))
         if entry.type == "blob":
-            if entry.oid not in self.odb.objects:
-                blobs.append((entry.oid, entry.bytes, where))
+            blobs.append((entry.oid, entry.bytes, where))
             return
 
         def check() -> None:
@@ -190,22 +190,20 @@ class Check:
 
     def _blob(self, item: tuple[Oid, int | None, str]) -> None:
         oid, size, where = item
-
-        def check() -> None:
-            found = self.odb.check_blob(oid)
-            if size not in (None, found):
-                raise Corrupt(f"blob {oid} has {found:,} bytes, the tree says {size:,}")
-
-        self._try(where, check)
+        if oid not in self._blobs:
+            self._blobs[oid] = self._try(where, partial(self.odb.check_blob, oid))
+        found = self._blobs[oid]
+        if size is not None and found not in (None, size):
+            self._add("damaged", where, f"blob {oid} has {found:,} bytes, the tree says {size:,}")
 
     def _table(self, oid: Oid, where: str) -> Counts:
         from dpkg import tables
 
-        if oid in self._held:
-            return self._held[oid]
+        if (FRAGMENTS, oid) in self._held:
+            return self._held[FRAGMENTS, oid]
         table = tables.read_table_object(self.odb, oid)
         schema = tables.schema_of(table)
-        self._held[oid] = (0, table.rows, table.bytes)
+        self._held[FRAGMENTS, oid] = (0, table.rows, table.bytes)
         top = read_node(self.odb, table.fragments, FRAGMENTS)
         if sums(top)[1:] != (table.rows, table.bytes):
             raise Corrupt(f"table {oid} does not hold the rows or bytes that it says")
@@ -213,7 +211,7 @@ class Check:
             if leaf.stats:
                 digests = list(self._each(partial(self._fragment, schema=schema, where=where), leaf.entries))
                 self._try(where, partial(self._statistics, leaf, schema, digests))
-        return self._held[oid]
+        return self._held[FRAGMENTS, oid]
 
     def _fragment(self, entry: FragmentEntry, schema: Schema, where: str) -> bytes | None:
         """Check a fragment, once; the digest of its statistics, if they are to be checked and nothing is wrong."""

@@ -2,34 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from dpkg.command import STORE, Arg, Command, Opt
-from dpkg.errors import Usage
+from dpkg.errors import NotFound, Usage
 from dpkg.oid import Oid
 from dpkg.repository import Repository
 
+if TYPE_CHECKING:
+    from dpkg.command import Shown
+
+_WRITERS = {"csv": "csv", "json": "jsonl", "arrow": "arrows", "parquet": "parquet"}
 COMMAND = Command(
     "cat-fragment",
     "Print the rows of a fragment, verified, as CSV, JSON lines, an Arrow stream or Parquet.",
     (
-        Arg("fragment", "the oid of a fragment (dpk ls-fragments lists them)"),
-        Opt("--format", "the output (default: csv)", str, "FORMAT", ("csv", "json", "arrow", "parquet")),
-        Opt("--columns", "columns, separated by commas (default: all)", str, "A,B"),
+        Arg("fragment", "the oid of a fragment, or a prefix of one (dpk ls-fragments lists them)"),
+        Opt("--format", "the output (default: csv)", str, "FORMAT", tuple(_WRITERS)),
+        Opt(
+            "--columns", "a column, or several separated by commas; may be given more than once", str, "A,B", many=True
+        ),
         STORE,
     ),
-    raw=True,
+    epilog="A column whose name holds a comma is named by a --columns of its own.",
 )
-_WRITERS = {"csv": "csv", "json": "jsonl", "arrow": "arrows", "parquet": "parquet"}
 
 
-def cat_fragment(fragment: str, *, format: str = "csv", columns: str | None = None, store: str | None = None) -> Iterator[bytes]:
-    """The rows of a fragment in some format, as pieces of bytes. Raises NotFound, Corrupt, Usage for an unknown column."""
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a fragment, one Arrow record batch. Iterating gives them as JSON values, `chunks` as bytes in the format."""
+
+    fragment: Oid
+    format: str
+    batch: Any
+
+    def chunks(self) -> Iterator[bytes]:
+        """The rows in the format, in pieces. Raises Format for what the format cannot hold."""
+        from dpkg.arrow import writers
+
+        return writers.to_chunks(iter([self.batch]), self.batch.schema, _WRITERS[self.format])
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        from dpkg.arrow import writers
+
+        return writers.json_rows([self.batch])
+
+
+def cat_fragment(fragment: str, *, format: str = "csv", columns: Sequence[str] = (), store: str | None = None) -> Rows:
+    """The rows of a fragment, all columns if none are named. Raises NotFound, Corrupt, Usage for an unknown column or format."""
     from dpkg import tables
-    from dpkg.arrow import writers
+    from dpkg.arrow.fragment import describe
 
     if format not in _WRITERS:
         raise Usage(f"'{format}' is not a format", f"formats: {', '.join(_WRITERS)}")
     repository = Repository(store)
-    batch = tables.read_fragment(repository.odb, Oid(fragment), columns.split(",") if columns else None)
-    return writers.to_chunks(iter([batch]), batch.schema, _WRITERS[format])
+    oid = _fragment_id(repository, fragment)
+    names = describe(tables.fragment_source(repository.odb, oid), oid)[1].names
+    wanted = [name for given in columns for name in ([given] if given in names else given.split(","))]
+    return Rows(oid, format, tables.read_fragment(repository.odb, oid, wanted or None))
+
+
+def _fragment_id(repository: Repository, text: str) -> Oid:
+    """The fragment whose oid starts with a text. Raises NotFound; Usage if there are several."""
+    from dpkg.odb.layout import FRAGMENTS, oid_of_key
+
+    if len(text) == 64:
+        return Oid(text)
+    if len(text) < 4 or not set(text) <= set("0123456789abcdef"):
+        raise Usage(f"'{text[:80]}' is not the start of a fragment's id", "give 4 to 64 digits 0-9 and a-f")
+    listed = repository.backend.list(f"{FRAGMENTS}{text[:2]}/{text[2:]}")
+    found = [oid for stat in listed if (oid := oid_of_key(stat.key)) is not None]
+    if not found:
+        raise NotFound(f"no fragment in {repository.url} starts with '{text}'", "dpk ls-fragments TABLE lists them")
+    if len(found) > 1:
+        raise Usage(f"'{text}' is ambiguous", "\n".join(["it may be:", *found[:20]]))
+    return found[0]
+
+
+def render(result: Rows) -> Iterator[Shown]:
+    return result.chunks()

@@ -3,30 +3,71 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from dpkg.command import STORE, Arg, Command, Opt
-from dpkg.errors import DpkgError, NotFound, Usage
+from dpkg.errors import Format, NotFound, Usage
+from dpkg.odb import Odb
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
     from dpkg.oid import Oid
 
 COMMAND = Command(
     "cat-object",
-    "Print an object's bytes, or with -t its type, -s its size, -p its JSON indented; -e only says by its exit code whether it is there.",
+    "Print an object's bytes, or its type or size, or only say by the exit code whether it is there.",
     (
         Arg("object", "an oid, a prefix of one, or owner/name[@revision][/path]", optional=True),
         Opt("-t --type", "print the type: blob, table, node or commit"),
         Opt("-s --size", "print the size in bytes"),
-        Opt("-p --pretty", "print structured objects for people"),
+        Opt("-p --pretty", "print objects that are JSON indented"),
         Opt("-e --exists", "print nothing; end with 0 if it is there, 3 if not"),
-        Opt("--batch", "names on standard input, a line each: print 'OID TYPE SIZE', the bytes and a newline for each, or 'NAME missing'"),
+        Opt("--batch", "read names from standard input, a line each"),
         STORE,
     ),
-    raw=True,
+    epilog="--batch prints for each name 'OID TYPE SIZE', a newline, the bytes and a newline, or 'NAME missing'.",
 )
+
+
+@dataclass(frozen=True)
+class Object:
+    """A stored object, with what was asked of it; None is what was not. `size` in bytes. In a batch, `oid` is None if it is missing."""
+
+    name: str
+    oid: Oid | None
+    type: str | None = None
+    size: int | None = None
+    content: bool = False  # whether its bytes were asked for
+    pretty: bool = False
+    odb: Odb | None = field(default=None, repr=False)
+
+    def read(self) -> bytes:
+        """All bytes, verified. Raises Corrupt."""
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes in pieces, verified before the last one; of JSON with `pretty` indented. Raises Corrupt."""
+        assert self.odb is not None and self.oid is not None, f"there is no object {self.name}"
+        if self.odb.kind(self.oid) == "blob":
+            yield from self.odb.iter_blob(self.oid)
+            return
+        _, payload = self.odb.read_any(self.oid)
+        if self.pretty:
+            import json
+
+            payload = json.dumps(json.loads(payload), indent=2, ensure_ascii=False).encode() + b"\n"
+        yield payload
+
+    def as_json(self) -> dict[str, Any]:
+        """What was asked; the bytes as `value`: JSON, text, or {"base64": …}."""
+        known = {"oid": self.oid, "type": self.type, "size": self.size}
+        out: dict[str, Any] = {"name": self.name, **{k: v for k, v in known.items() if v is not None or k == "oid"}}
+        if self.content:
+            out["value"] = _value(self.type, self.read())
+        return out
 
 
 def cat_object(
@@ -38,49 +79,62 @@ def cat_object(
     exists: bool = False,
     batch: bool = False,
     store: str | None = None,
-) -> Iterator[bytes]:
-    """The bytes of an object, or what the options ask of it. Raises NotFound, Corrupt, Usage."""
-    if sum((type, size, pretty, exists)) > 1:
-        raise Usage("-t, -s, -p and -e exclude each other")
+) -> Object | Iterator[Object]:
+    """An object, or with `batch` one for each line of standard input. Raises NotFound, Corrupt, Usage."""
+    if sum((type, size, pretty, exists, batch)) > 1:
+        raise Usage("-t, -s, -p, -e and --batch exclude each other")
     if batch == (object is not None):
         raise Usage("name an object, or give --batch and names on standard input")
     repository = Repository(store)
     if object is None:
-        return _batch(repository, (line.decode(errors="surrogateescape") for line in sys.stdin.buffer))
+        return _batch(repository)
     oid = repository.object_id(object)
-    if exists:
-        if not repository.odb.has(oid):
-            raise NotFound(f"object {oid} is not in {repository.url}")
-        return iter(())
-    if type:
-        return iter((f"{repository.odb.kind(oid)}\n".encode(),))
-    if size:
-        return iter((f"{repository.odb.size(oid)}\n".encode(),))
-    return _bytes(repository, oid, pretty)
+    if not repository.odb.has(oid):
+        hint = f"it is a fragment: dpk cat-fragment {oid}" if repository.odb.has_fragment(oid) else "check the id"
+        raise NotFound(f"object {oid} is not in {repository.url}", hint)
+    return _object(repository.odb, object, oid, not size and not exists, not type and not exists, pretty)
 
 
-def _bytes(repository: Repository, oid: Oid, pretty: bool) -> Iterator[bytes]:
-    if repository.odb.kind(oid) == "blob":
-        yield from repository.odb.iter_blob(oid)
-        return
-    _, payload = repository.odb.read_any(oid)
-    if pretty:
-        import json
-
-        yield json.dumps(json.loads(payload), indent=2, ensure_ascii=False).encode() + b"\n"
-    else:
-        yield payload
+def _object(odb: Odb, name: str, oid: Oid, type: bool = True, size: bool = True, pretty: bool = False) -> Object:
+    kind, length = odb.kind(oid) if type else None, odb.size(oid) if size else None
+    return Object(name, oid, kind, length, type and size, pretty, odb)
 
 
-def _batch(repository: Repository, names: Iterable[str]) -> Iterator[bytes]:
-    for line in names:
-        name = line.rstrip("\n")
+def _batch(repository: Repository) -> Iterator[Object]:
+    for line in sys.stdin.buffer:
+        name = line.decode(errors="surrogateescape").rstrip("\r\n")
         try:
-            oid = repository.object_id(name)
-            kind, size = repository.odb.kind(oid), repository.odb.size(oid)
-        except DpkgError:
-            yield f"{name} missing\n".encode(errors="surrogateescape")
-            continue
-        yield f"{oid} {kind} {size}\n".encode()
-        yield from _bytes(repository, oid, False)
-        yield b"\n"
+            yield _object(repository.odb, name, repository.object_id(name))
+        except (NotFound, Usage, Format):
+            yield Object(name, None)
+
+
+def _value(type: str | None, data: bytes) -> Any:
+    import json
+
+    if type != "blob":
+        return json.loads(data)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        from base64 import b64encode
+
+        return {"base64": b64encode(data).decode()}
+
+
+def render(result: Object | Iterator[Object]) -> Iterator[Shown]:
+    if isinstance(result, Object):
+        if result.content:
+            yield from result.chunks()
+        elif result.type is not None:
+            yield result.type
+        elif result.size is not None:
+            yield str(result.size)
+        return
+    for found in result:
+        if found.oid is None:
+            yield f"{found.name} missing\n".encode(errors="surrogateescape")
+        else:
+            yield f"{found.oid} {found.type} {found.size}\n".encode()
+            yield from found.chunks()
+            yield b"\n"

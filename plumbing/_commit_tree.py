@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
-from dpkg.errors import NotFound, Usage
+from dpkg.errors import Corrupt, Usage
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
     from dpkg.oid import Oid
 
 COMMAND = Command(
@@ -36,21 +37,33 @@ class Committed:
 
 
 def commit_tree(
-    tree: str, *, parent: tuple[str, ...] = (), message: str = "", author: str | None = None, store: str | None = None
+    tree: str,
+    *,
+    parent: Sequence[str] = (),
+    message: str = "",
+    author: str | None = None,
+    store: str | None = None,
 ) -> Committed:
-    """Store a commit. Raises NotFound for a tree or parent that is not stored."""
+    """Store a commit. Raises NotFound for a tree or parent that is not stored, Usage for what is none."""
+    from dpkg.index import read_node
+    from dpkg.objects.node import TREE
+
     repository = Repository(store)
     root = repository.tree_id(tree)
+    try:
+        read_node(repository.odb, root, TREE)
+    except Corrupt as e:
+        raise Usage(f"'{tree}' is not a tree: {e.message}") from None
     parents = tuple(repository.object_id(p) for p in parent)
     for p in parents:
-        if not repository.odb.has(p):
-            raise NotFound(f"there is no commit {p} in {repository.url}")
-        if repository.odb.kind(p) != "commit":
-            raise Usage(f"{p} is a {repository.odb.kind(p)}, and a parent is a commit")
+        if (kind := repository.odb.kind(p)) != "commit":
+            raise Usage(f"{p} is a {kind}, and a parent is a commit")
+    if len(set(parents)) < len(parents):
+        raise Usage("the same parent is named twice")
     oid = repository.make_commit(root, parents, message, author)
     repository.odb.sync()
     return Committed(oid, root, parents)
 
 
-def render(result: Committed) -> Iterator[Any]:
+def render(result: Committed) -> Iterator[Shown]:
     yield result.oid

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, BinaryIO
 
 from dpkg.command import STORE, Arg, Command, Opt
-from dpkg.errors import Usage
+from dpkg.errors import NotFound, Storage, Usage
 from dpkg.odb import Odb
 from dpkg.repository import Repository
-from dpkg.store import open_backend
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
     from dpkg.oid import Oid
+    from dpkg.store.base import Stat
 
 COMMAND = Command(
     "hash-object",
     "Print the object id of files: as blobs, or with --table as tables. With -w also store them.",
     (
-        Arg("files", "files", many=True, optional=True),
+        Arg("files", "files; - is standard input", many=True, optional=True),
         Opt("-w --write", "store the objects"),
-        Opt("--stdin", "read one from standard input"),
+        Opt("--stdin", "read standard input"),
         Opt("--table", "read them as tables: csv, tsv, parquet, arrow, jsonl"),
         Opt("--format", "the format of tables (default: by the file's name or first bytes)", str, "FORMAT"),
         STORE,
@@ -32,7 +33,7 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class Hashed:
-    """An object's id, kind and size: bytes of a blob, row bytes of a table."""
+    """An object's id, type and size: bytes of a blob, row bytes of a table. `source` as it was named."""
 
     oid: Oid
     type: str
@@ -41,7 +42,7 @@ class Hashed:
 
 
 def hash_object(
-    files: tuple[str, ...] = (),
+    files: Sequence[str] = (),
     *,
     write: bool = False,
     stdin: bool = False,
@@ -49,30 +50,88 @@ def hash_object(
     format: str | None = None,
     store: str | None = None,
 ) -> Iterator[Hashed]:
-    """The ids of files, in order. Raises NotFound, Format."""
+    """The ids of files, in order, each computed when it is asked for. With `write` a store is made where there is none.
+
+    Raises NotFound, Format, Usage.
+    """
+    names = ["-"] if stdin else [files] if isinstance(files, str) else list(files)
     if stdin == bool(files):
-        raise Usage("nothing to hash" if not stdin else "--stdin and files exclude each other", "name files, or give --stdin")
-    if write:
-        odb = Repository(store, create=True).odb
-    else:
-        odb = Odb(open_backend("memory://"))
-    for name in files or ("-",):
-        yield _table(odb, name, format) if table else _blob(odb, name)
-    odb.sync()
+        raise Usage(
+            "--stdin and files exclude each other" if stdin else "nothing to hash", "name files, or give --stdin"
+        )
+    if format and not table:
+        raise Usage("--format is for tables", "give --table too")
+    return _hash(Repository(store, create=True).odb if write else None, names, table, format)
 
 
-def _blob(odb: Odb, name: str) -> Hashed:
-    oid, size = odb.write_blob_file(sys.stdin.buffer if name == "-" else name)
-    return Hashed(oid, "blob", size, name)
+def _hash(odb: Odb | None, names: list[str], table: bool, format: str | None) -> Iterator[Hashed]:
+    for name in names:
+        if table:
+            from dpkg.plumbing._write_table import store_table
+
+            oid, made = store_table(odb or Odb(_Nowhere()), name, format, ())
+            yield Hashed(oid, "table", made.bytes, name)
+        else:
+            source = sys.stdin.buffer if name == "-" else name
+            oid, size = odb.write_blob_file(source) if odb else _blob(source)
+            yield Hashed(oid, "blob", size, name)
+    if odb:
+        odb.sync()
 
 
-def _table(odb: Odb, name: str, format: str | None) -> Hashed:
-    from dpkg.plumbing._write_table import store_table
+def _blob(source: str | BinaryIO) -> tuple[Oid, int]:
+    """The oid and length of a blob that is not stored."""
+    from dpkg.objects import frame
+    from dpkg.oid import Oid
 
-    oid, made = store_table(odb, name, format, ())
-    return Hashed(oid, "table", made.bytes, name)
+    if isinstance(source, str):
+        try:
+            with open(source, "rb") as file:
+                return _blob(file)
+        except FileNotFoundError:
+            raise NotFound(f"there is no file '{source}'") from None
+        except OSError as e:
+            raise Storage(f"cannot read '{source}': {e.strerror}") from None
+    hasher, length = frame.new_hasher(frame.BLOB), 0
+    while data := source.read(frame.CHUNK):
+        hasher.update(data)
+        length += len(data)
+    return Oid(hasher.hexdigest()), length
 
 
-def render(result: Iterator[Hashed]) -> Iterator[Any]:
+class _Nowhere:
+    """A store that keeps nothing: what is written to it only gets its id."""
+
+    url, atomic_create = "nowhere", False
+
+    def get(self, key: str) -> bytes:
+        raise NotFound(f"'{key}' is not kept")
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        return self.get(key)
+
+    def put(self, key: str, data: bytes | BinaryIO) -> None:
+        """Nothing is kept."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        return True
+
+    def list(self, prefix: str, limit: int | None = None) -> Iterator[Stat]:
+        return iter(())
+
+    def delete(self, key: str) -> None:
+        """Nothing is there."""
+
+    def stat(self, key: str) -> Stat | None:
+        return None
+
+    def sync(self) -> None:
+        """Nothing is kept."""
+
+    def local_path(self, key: str) -> str | None:
+        return None
+
+
+def render(result: Iterator[Hashed]) -> Iterator[Shown]:
     for h in result:
         yield h.oid

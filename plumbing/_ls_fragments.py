@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
+from dpkg.errors import Usage
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
     from dpkg.oid import Oid
 
 COMMAND = Command(
     "ls-fragments",
-    "List the fragments of a table in row order: oid, rows, row bytes; with --paths only the Parquet files' paths, for other engines.",
+    "List the fragments of a table in row order: oid, rows, row bytes; with --paths their Parquet files, for other engines.",
     (
         Arg("table", "a table's oid, or owner/name[@revision]/path"),
-        Opt("--paths", "print only where the files are"),
+        Opt("--paths", "where the files are"),
         STORE,
     ),
 )
@@ -25,7 +27,7 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class Fragment:
-    """A fragment of a table. `path` is where its file is, null where the store is not a folder."""
+    """A fragment of a table, with its rows and row bytes. `path` is where its file is, if paths were asked for."""
 
     oid: Oid
     rows: int
@@ -33,31 +35,22 @@ class Fragment:
     path: str | None
 
 
-class Fragments(Iterator[Fragment]):
-    """The fragments, lazily; remembers whether only paths are to be shown."""
-
-    def __init__(self, found: Iterator[Fragment], paths: bool) -> None:
-        self._found, self.paths = found, paths
-
-    def __next__(self) -> Fragment:
-        return next(self._found)
-
-
-def ls_fragments(table: str, *, paths: bool = False, store: str | None = None) -> Fragments:
-    """The fragments of a table. Raises NotFound, Usage."""
-    repository = Repository(store)
-    return Fragments(_list(repository, repository.table_id(table)), paths)
-
-
-def _list(repository: Repository, oid: Oid) -> Iterator[Fragment]:
+def ls_fragments(table: str, *, paths: bool = False, store: str | None = None) -> Iterator[Fragment]:
+    """The fragments of a table, read as they are asked for. Raises NotFound; Usage for paths where the store is no folder."""
     from dpkg.index import fragment_entries
-    from dpkg.objects.table import Table
+    from dpkg.tables import read_table_object
 
-    table = Table.decode(repository.odb.read(oid, "table"))
-    for e in fragment_entries(repository.odb, table.fragments):
-        yield Fragment(e.oid, e.rows, e.bytes, repository.odb.fragment_path(e.oid))
+    repository = Repository(store)
+    odb = repository.odb
+    found = read_table_object(odb, repository.table_id(table))
+    if paths and odb.fragment_path(found.fragments) is None:
+        raise Usage(
+            f"{repository.url} is not a folder, its fragments have no paths", "install the package into a folder"
+        )
+    entries = fragment_entries(odb, found.fragments)
+    return (Fragment(e.oid, e.rows, e.bytes, odb.fragment_path(e.oid) if paths else None) for e in entries)
 
 
-def render(result: Fragments) -> Iterator[Any]:
+def render(result: Iterator[Fragment]) -> Iterator[Shown]:
     for f in result:
-        yield (f.path or f.oid) if result.paths else f"{f.oid} {f.rows} {f.bytes}"
+        yield f.path or f"{f.oid} {f.rows} {f.bytes}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
     from dpkg.oid import Oid
 
 COMMAND = Command(
@@ -48,6 +49,6 @@ def ls_tree(tree: str, *, recursive: bool = False, store: str | None = None) -> 
     return (Entry(e.type, e.oid, e.bytes, e.rows, path, e.meta) for path, e in found)
 
 
-def render(result: Iterator[Entry]) -> Iterator[Any]:
+def render(result: Iterator[Entry]) -> Iterator[Shown]:
     for e in result:
         yield f"{e.type} {e.oid} {e.bytes}\t{e.path}"

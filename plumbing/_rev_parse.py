@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
     from dpkg.oid import Oid
 
 COMMAND = Command(
@@ -39,5 +40,5 @@ def rev_parse(expr: str, *, tophash: bool = False, store: str | None = None) -> 
     return Parsed(expr, oid, repository.odb.kind(oid))
 
 
-def render(result: Parsed) -> Iterator[Any]:
+def render(result: Parsed) -> Iterator[Shown]:
     yield result.oid

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
     from dpkg.oid import Oid
 
 COMMAND = Command(
@@ -47,6 +48,6 @@ def _list(repository: Repository, packages: list[str]) -> Iterator[Ref]:
                     yield Ref(value, package, kind, name, entry.n)
 
 
-def render(result: Iterator[Ref]) -> Iterator[Any]:
+def render(result: Iterator[Ref]) -> Iterator[Shown]:
     for r in result:
         yield f"{r.oid} {r.package}/{r.kind}/{r.name}"

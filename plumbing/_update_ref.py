@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
-from dpkg.errors import NotFound, Usage
+from dpkg.errors import Usage
 from dpkg.names import valid_package
 from dpkg.oid import Oid
 from dpkg.repository import MAIN, Repository
+
+if TYPE_CHECKING:
+    from dpkg.command import Shown
 
 COMMAND = Command(
     "update-ref",
@@ -18,7 +21,11 @@ COMMAND = Command(
     (
         Arg("package", "owner/name"),
         Arg("new", "the commit"),
-        Arg("old", "the commit expected there now, or 'none' for a new branch (default: whatever is there)", optional=True),
+        Arg(
+            "old",
+            "the commit expected there now, or 'none' for a new branch (default: whatever is there)",
+            optional=True,
+        ),
         Opt("--branch", "the branch (default: main)", str, "NAME"),
         Opt("-m --message", "why, for the ref log", str, "TEXT"),
         STORE,
@@ -37,16 +44,20 @@ class Updated:
 
 
 def update_ref(
-    package: str, new: str, old: str | None = None, *, branch: str = MAIN, message: str = "", store: str | None = None
+    package: str,
+    new: str,
+    old: str | None = None,
+    *,
+    branch: str = MAIN,
+    message: str = "",
+    store: str | None = None,
 ) -> Updated:
     """Compare and set. Raises Conflict where the branch is not at `old`, NotFound for a commit that is not stored."""
     valid_package(package)
     repository = Repository(store)
     target = repository.object_id(new)
-    if not repository.odb.has(target):
-        raise NotFound(f"there is no commit {target} in {repository.url}")
-    if repository.odb.kind(target) != "commit":
-        raise Usage(f"{target} is a {repository.odb.kind(target)}, and a branch names a commit")
+    if (kind := repository.odb.kind(target)) != "commit":
+        raise Usage(f"{target} is a {kind}, and a branch names a commit")
     if old is None:
         expected = repository.tip(package, branch)
     else:
@@ -55,5 +66,5 @@ def update_ref(
     return Updated(package, branch, expected, target)
 
 
-def render(result: Updated) -> Iterator[Any]:
+def render(result: Updated) -> Iterator[Shown]:
     yield from ()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.errors import Usage
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
     from dpkg.oid import Oid
@@ -22,7 +23,9 @@ COMMAND = Command(
     "Store a table and print its oid. Nothing is published.",
     (
         Arg("file", "a file, or - for standard input (Arrow, Parquet, or text with --format)"),
-        Opt("--format", "csv, tsv, parquet, arrow or jsonl (default: by the file's name or first bytes)", str, "FORMAT"),
+        Opt(
+            "--format", "csv, tsv, parquet, arrow or jsonl (default: by the file's name or first bytes)", str, "FORMAT"
+        ),
         Opt("--key", "a column of the key; may be given more than once", str, "COLUMN", many=True),
         STORE,
     ),
@@ -40,7 +43,7 @@ class Written:
     columns: tuple[str, ...]
 
 
-def write_table(file: str, *, format: str | None = None, key: tuple[str, ...] = (), store: str | None = None) -> Written:
+def write_table(file: str, *, format: str | None = None, key: Sequence[str] = (), store: str | None = None) -> Written:
     """Store a table; a store is made where there is none. Raises NotFound, Format, CheckFailed for a key that is not unique."""
     odb = Repository(store, create=True).odb
     oid, table = store_table(odb, file, format, tuple(key))
@@ -51,14 +54,17 @@ def write_table(file: str, *, format: str | None = None, key: tuple[str, ...] = 
 def store_table(odb: Odb, file: str, format: str | None, key: tuple[str, ...]) -> tuple[Oid, Table]:
     """Read one table from a file or standard input into an odb."""
     from dpkg.arrow.readers import format_of, open_stream, stream
-    from dpkg.build.compile import compile_table
-    from dpkg.build.plan import Item
+    from dpkg.compiler.compile import compile_table
+    from dpkg.compiler.plan import Item
     from dpkg.tables import write_table as write
 
     if file != "-":
         known = format or (format_of(os.path.basename(file)) or (None,))[0]
         if known is None:
-            raise Usage(f"'{file}' does not say by its name what format it is", "give --format csv, tsv, parquet, arrow or jsonl")
+            raise Usage(
+                f"'{file}' does not say by its name what format it is",
+                "give --format csv, tsv, parquet, arrow or jsonl",
+            )
         return compile_table(odb, Item((file,), file, known, key=key))[:2]
     source = open_stream(sys.stdin.buffer, format)
     try:
@@ -67,5 +73,5 @@ def store_table(odb: Odb, file: str, format: str | None, key: tuple[str, ...]) -
         source.close()
 
 
-def render(result: Written) -> Iterator[Any]:
+def render(result: Written) -> Iterator[Shown]:
     yield result.oid

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
     from dpkg.oid import Oid
 
 COMMAND = Command(
@@ -29,8 +30,8 @@ class Written:
 
 def write_tree(path: str, *, raw: bool = False, store: str | None = None) -> Written:
     """Compile and store; a store is made where there is none. Raises what `build` raises."""
-    from dpkg.build import make_plan
-    from dpkg.build.compile import compile_plan
+    from dpkg.compiler import make_plan
+    from dpkg.compiler.compile import compile_plan
 
     plan = make_plan(path, raw)
     odb = Repository(store, create=True).odb
@@ -39,5 +40,5 @@ def write_tree(path: str, *, raw: bool = False, store: str | None = None) -> Wri
     return Written(report.tree, len(report.entries))
 
 
-def render(result: Written) -> Iterator[Any]:
+def render(result: Written) -> Iterator[Shown]:
     yield result.oid

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dpkg.command import STORE, Arg, Command, Opt, count, grid, shorten
-from dpkg.errors import Usage
+from dpkg.errors import Conflict, Usage
 from dpkg.names import parse_expr
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
-    from dpkg.build.compile import Compiled
+    from dpkg.compiler.compile import Compiled
     from dpkg.oid import Oid
 
 COMMAND = Command(
@@ -29,6 +29,8 @@ COMMAND = Command(
     epilog="Tables: csv, tsv (also .gz, .zst), parquet, arrow, feather, jsonl, ndjson. Everything else is a blob.\n"
     "Left out: .git, .dpk, .venv, caches, and what a .dpkgignore in the folder names.",
 )
+
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -50,20 +52,28 @@ def build(package: str, path: str, *, message: str = "", raw: bool = False, stor
     that is not unique, Conflict if someone else moved the branch meanwhile. Nothing is published then.
     """
     from dpkg import __version__
-    from dpkg.build import make_plan
-    from dpkg.build.compile import compile_plan
+    from dpkg.compiler import make_plan
+    from dpkg.compiler.compile import compile_plan
 
     name = _package(package)
     plan = make_plan(path, raw)
     repository = Repository(store, create=True)
-    old = repository.tip(name)
-    report = compile_plan(repository.odb, plan)
-    if old is not None and repository.commit(old).tree == report.tree:
-        return Built(name, old, report.tree, False, repository.url, report.entries)
     provenance = {"source": os.path.basename(os.path.abspath(path)), "tool": f"dpkg {__version__}"}
-    new = repository.make_commit(report.tree, (old,) if old else (), message, provenance=provenance)
-    repository.move(name, new, old, f"build: {message}" if message else "build")
-    return Built(name, new, report.tree, True, repository.url, report.entries)
+    for _ in range(_ATTEMPTS):
+        tail = repository.start(name)
+        old = repository.tip(name)
+        report = compile_plan(repository.odb, plan)
+        if old is not None and repository.commit(old).tree == report.tree:
+            return Built(name, old, report.tree, False, repository.url, report.entries)
+        new = repository.make_commit(report.tree, (old,) if old else (), message, provenance=provenance)
+        try:
+            repository.move(name, new, old, f"build: {message}" if message else "build", tail=tail)
+            return Built(name, new, report.tree, True, repository.url, report.entries)
+        except Conflict as e:
+            if repository.tip(name) != old:
+                raise Conflict(e.message, f"look at it ('dpk log {name}'), then build again: that adds to it") from None
+            # else gc was here: what was found stored may be gone, so look again
+    raise Conflict(f"the log of '{name}' does not stop moving", "try again later")
 
 
 def _package(text: str) -> str:

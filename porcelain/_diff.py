@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dpkg.command import STORE, Arg, Command, count, shorten
+from dpkg.command import STORE, Arg, Command, count, grid, shorten
 from dpkg.errors import NotFound, Usage
-from dpkg.names import is_range, parse_expr, parse_range
+from dpkg.names import Expr, is_range, parse_expr, parse_range
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
     from dpkg.diff import Change, TableChange
     from dpkg.oid import Oid
 
@@ -55,81 +56,89 @@ def diff(a: str, b: str | None = None, *, store: str | None = None) -> Diff:
 
 
 def _sides(repository: Repository, a: str, b: str | None) -> tuple[Side, Side]:
-    if is_range(a):
-        if b is not None:
-            raise Usage(f"'{a}' is a range already, and '{b}' is one too many", "write one range, or two expressions")
-        span = parse_range(a)
-        return _side(repository, f"{span.package}@{span.start}"), _side(repository, f"{span.package}@{span.end}")
     if b is not None:
-        return _side(repository, a), _side(repository, b)
+        if is_range(a) or is_range(b):
+            raise Usage(f"'{a if is_range(a) else b}' is a range already", "write one range, or two expressions")
+        return _side(repository, parse_expr(a))[0], _side(repository, parse_expr(b))[0]
+    if is_range(a):
+        span = parse_range(a)
+        ends = (Expr(span.package, end, span.path) for end in (span.start, span.end))
+        old, new = (_side(repository, end)[0] for end in ends)
+        return old, new
     expr = parse_expr(a)
-    new = _side(repository, a)
-    try:
-        return _side(repository, f"{expr.package}@{expr.revision or 'latest'}~1"), new
-    except NotFound:
-        raise NotFound(f"'{a}' has only one commit, there is nothing to compare it with", f"see 'dpk show {a}'") from None
+    new, parents = _side(repository, expr)
+    if not parents:
+        hint = f"see 'dpk show {a}'"
+        raise NotFound(f"'{a}' is the first commit of its package, there is nothing to compare it with", hint)
+    return _side(repository, Expr(expr.package, f"{new.revision}~1", expr.path))[0], new
 
 
-def _side(repository: Repository, text: str) -> Side:
-    expr, oid, commit = repository.resolve(text)
-    if expr.path:
-        raise Usage(f"'{text}' names a part of a package", f"write {expr.package}: the diff is of whole packages")
-    return Side(expr.package, expr.revision or "latest", oid, commit.tree)
+def _side(repository: Repository, expr: Expr) -> tuple[Side, tuple[Oid, ...]]:
+    """A side, and its commit's parents."""
+    if expr.path is not None:
+        hint = f"the diff is of whole packages: dpk diff {expr.package}"
+        raise Usage(f"'{expr}' names a part of a package", hint)
+    _, oid, commit = repository.resolve(expr)
+    return Side(expr.package, expr.revision or "latest", oid, commit.tree), commit.parents
 
 
-def render(result: Diff) -> Iterator[Any]:
+def render(result: Diff) -> Iterator[Shown]:
     old, new = result.old, result.new
-    yield (("bold", f"{old.package}@{old.revision}"), f" {old.commit[:12]}  →  ", ("bold", f"{new.package}@{new.revision}"), f" {new.commit[:12]}")
+    yield from grid(
+        [(sign, ("bold", f"{s.package}@{s.revision}"), s.commit[:12]) for sign, s in (("from", old), ("to", new))]
+    )
+    yield ""
     if not result.changes:
         yield "no difference: the tophashes are equal"
         return
     for change in result.changes:
-        yield from _lines(change)
+        yield from _change(change)
     counts = {what: sum(c.what == what for c in result.changes) for what in ("added", "removed", "changed", "renamed")}
     yield ""
-    yield ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+    yield ", ".join(f"{n:,} {what}" for what, n in counts.items() if n)
 
 
 _STYLE = {"added": ("green", "+"), "removed": ("red", "-"), "changed": ("yellow", "~"), "renamed": ("blue", ">")}
 
 
-def _lines(c: Change) -> Iterator[Any]:
+def _change(c: Change) -> Iterator[Shown]:
     style, sign = _STYLE[c.what]
-    head = (style, f"{sign} {c.type:<5} {f'{c.old_path} → ' if c.old_path else ''}{c.path}")
-    if c.what in ("added", "removed"):
-        rows, held = (c.new_rows, c.new_bytes) if c.what == "added" else (c.old_rows, c.old_bytes)
-        yield (head, "  ", f"{count(rows, 'row')}, {shorten(held)}" if c.type == "table" else shorten(held))
-        return
-    if c.what == "renamed":
-        yield (head,)
-        return
-    if c.old_type != c.type:
-        yield (head, f"  was a {c.old_type}")
-    elif c.table is None:
-        size = f"  {shorten(c.old_bytes)} → {shorten(c.new_bytes)}" if c.old_oid != c.new_oid else ""
-        yield (head, size, "  metadata changed" if c.metadata else "")
-    else:
-        yield (head, f"  {_rows(c)}", "  metadata changed" if c.metadata else "")
+    paths = (c.old_path, f"→ {c.path}") if c.old_path else (c.path,)
+    said = ", ".join([*_said(c), *(["metadata changed"] if c.metadata else [])])
+    row = ((style, f"{sign} {c.type:<5}"), *((style, path) for path in paths), said)
+    yield from grid([row], give=range(1, len(row) - 1))
+    if c.table:
         yield from _table(c.table)
 
 
-def _rows(c: Change) -> str:
-    if c.old_rows == c.new_rows:
-        return f"{count(c.new_rows, 'row')} as before"
-    return f"{c.old_rows:,} → {count(c.new_rows, 'row')} ({c.new_rows - c.old_rows:+,})"
+def _said(c: Change) -> Iterator[str]:
+    """What there is to say of a change in a line."""
+    if c.what == "added":
+        yield f"{count(c.new_rows, 'row')}, {shorten(c.new_bytes)}" if c.type == "table" else shorten(c.new_bytes)
+    elif c.what == "removed":
+        yield f"{count(c.old_rows, 'row')}, {shorten(c.old_bytes)}" if c.type == "table" else shorten(c.old_bytes)
+    elif c.what == "changed" and c.old_type != c.type:
+        yield f"was a {c.old_type}"
+    elif c.what == "changed" and c.table is None:
+        if c.old_oid != c.new_oid:
+            yield f"{shorten(c.old_bytes)} → {shorten(c.new_bytes)}"
+    elif c.what == "changed" and c.old_rows == c.new_rows:
+        yield f"{count(c.new_rows, 'row')} as before"
+    elif c.what == "changed":
+        yield f"{c.old_rows:,} → {count(c.new_rows, 'row')} ({c.new_rows - c.old_rows:+,})"
 
 
-def _table(t: TableChange) -> Iterator[Any]:
+_COLUMN = {"added": ("green", "+"), "removed": ("red", "-"), "retyped": ("yellow", "~"), "moved": ("yellow", "~")}
+
+
+def _table(t: TableChange) -> Iterator[Shown]:
     for s in t.schema:
         if s.what == "key":
-            yield (("yellow", "    key "), f"{s.old or 'none'} → {s.new or 'none'}")
-        elif s.what == "moved":
-            yield (("yellow", "    ~ column "), f"{s.column}  place {s.old} → {s.new}")
-        else:
-            style, sign = {"added": ("green", "+"), "removed": ("red", "-"), "retyped": ("yellow", "~")}[s.what]
-            yield ((style, f"    {sign} column {s.column}  "), f"{s.old} → {s.new}" if s.old and s.new else s.old or s.new)
-    total = t.fragments_kept + t.fragments_added
-    yield (
-        f"    {t.fragments_added:,} of {count(total, 'fragment')} new ({shorten(t.bytes_added)}), "
-        f"{t.fragments_removed:,} gone ({shorten(t.bytes_removed)})",
-    )
+            yield (("yellow", "    ~ key  "), f"{s.old or 'none'} → {s.new or 'none'}")
+            continue
+        style, sign = _COLUMN[s.what]
+        said = f"{s.old} → {s.new}" if s.old and s.new else s.old or s.new
+        yield ((style, f"    {sign} column {s.column}  "), f"place {said}" if s.what == "moved" else said)
+    total = count(t.fragments_kept + t.fragments_added, "fragment")
+    new, gone = f"{t.fragments_added:,} of {total} new ({shorten(t.bytes_added)})", f"{t.fragments_removed:,} gone"
+    yield f"    {new}, {gone} ({shorten(t.bytes_removed)})"

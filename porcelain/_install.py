@@ -10,7 +10,7 @@ from dpkg import sync
 from dpkg.command import STORE, Arg, Command, Opt, count, shorten
 from dpkg.errors import NotFound, Usage
 from dpkg.names import parse_expr
-from dpkg.repository import Repository, is_store
+from dpkg.repository import Repository
 
 if TYPE_CHECKING:
     from dpkg.oid import Oid
@@ -54,36 +54,39 @@ def install(expr: str, remote: str | None = None, *, into: str | None = None, fo
     parsed = parse_expr(expr)
     if parsed.path:
         raise Usage(f"'{expr}' names a part of a package, and install takes all of it", f"write: dpk install {parsed.package}")
-    from dpkg.porcelain._export import check_target, export_tree
-
     if into:
-        check_target(into)
-    place = _remote(remote, store)
-    if not is_store(place):
-        raise NotFound(f"there is no store at {place}", "check the remote: 'dpk remote list'")
-    source = Repository(place)
+        from dpkg import exporting
+
+        exporting.check_target(into)
+    source = _open(_remote(remote, store))
     source.require(parsed.package)
     local = Repository(store, create=True)
     done = sync.install(local, source, parsed.package, parsed.revision, force=force)
-    commit = local.commit(done.new)
+    assert done.commit is not None
+    tophash = local.commit(done.commit).tree
     if into:
-        export_tree(local, commit.tree, into)
-    moved = done.moved
-    changed = bool(moved.objects or moved.fragments or done.tags or done.old is None)
+        exporting.export(local.odb, tophash, None, into, "parquet")
     return Installed(
-        parsed.package,
-        source.url,
-        done.new,
-        commit.tree,
-        changed,
-        moved.objects,
-        moved.fragments,
-        moved.bytes,
-        done.tags,
-        done.kept_tags,
-        done.ahead,
-        into,
+        package=parsed.package,
+        remote=source.url,
+        commit=done.commit,
+        tophash=tophash,
+        changed=done.new != done.old or bool(done.tags or done.moved.objects or done.moved.fragments),
+        objects=done.moved.objects,
+        fragments=done.moved.fragments,
+        bytes=done.moved.bytes,
+        tags=done.tags,
+        kept_tags=done.kept_tags,
+        ahead=done.ahead,
+        into=into,
     )
+
+
+def _open(place: str) -> Repository:
+    try:
+        return Repository(place)
+    except NotFound as e:
+        raise NotFound(e.message, "check the remote: 'dpk remote list' shows those that have names") from None
 
 
 def _remote(remote: str | None, store: str | None) -> str:
@@ -102,7 +105,7 @@ def render(result: Installed) -> Iterator[Any]:
     if result.tags:
         yield f"tags: {', '.join(result.tags)}"
     for name in result.kept_tags:
-        yield (("yellow", "note: "), f"the remote's tag '{name}' is on another commit; yours was kept")
+        yield (("yellow", "note: "), f"the remote's tag '{name}' is another commit's here, or was deleted; that was left so")
     if result.ahead:
         yield f"you are {count(result.ahead, 'commit')} ahead: dpk push {result.package} {result.remote}"
     if result.into:

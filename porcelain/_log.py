@@ -78,4 +78,4 @@ def render(result: Iterator[Entry], oneline: bool = False) -> Iterator[Shown]:
         if e.message:
             yield ""
             for text in e.message.splitlines():
-                yield f"    {text}"
+                yield f"    {text}".rstrip()

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dpkg.command import STORE, Arg, Command, Opt, grid, shorten, when
+from dpkg.command import STORE, Arg, Command, Opt, count, grid, shorten, when
 from dpkg.names import Expr, parse_expr
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
+    from dpkg.objects.node import TreeEntry
     from dpkg.oid import Oid
 
 COMMAND = Command(
     "ls",
     "List the packages of a store, or the entries of a package or of a folder in it.",
     (
-        Arg("expr", "owner/name[@revision][/path]; all packages if it is left out", optional=True),
-        Opt("-r --recursive", "folders in folders too"),
+        Arg("expr", "owner/name[@revision][/path]; all packages if it is left out", metavar="PACKAGE", optional=True),
+        Opt("-r --recursive", "also what is in folders"),
         STORE,
     ),
 )
@@ -26,12 +28,12 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class Package:
-    """A package as listed. `bytes` and `rows` are those of its latest commit."""
+    """A package as listed. `rows` and `bytes` are those of its latest commit; no commit where it has only tags."""
 
     package: str
     commit: Oid | None
     tophash: Oid | None
-    time: int
+    time: int | None  # seconds since 1970 UTC
     rows: int
     bytes: int
     tags: tuple[str, ...]
@@ -39,7 +41,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Item:
-    """An entry of a tree as listed."""
+    """An entry of a tree as listed: bytes of a blob, row bytes of tables; `entries` of a tree."""
 
     path: str
     type: str
@@ -50,23 +52,24 @@ class Item:
 
 
 def ls(expr: str | None = None, *, recursive: bool = False, store: str | None = None) -> Iterator[Package | Item]:
-    """The packages, or the entries of `expr`. Raises NotFound."""
+    """The packages, or the entries of `expr`. Raises NotFound, Usage."""
     repository = Repository(store)
     return _packages(repository) if expr is None else _items(repository, parse_expr(expr), recursive)
 
 
 def _packages(repository: Repository) -> Iterator[Package]:
-    from dpkg.index.reader import read_node
+    from dpkg.index import read_node
     from dpkg.objects.node import TREE
 
     for name in repository.refs.packages():
         tip, tags = repository.tip(name), tuple(repository.refs.tags(name))
         if tip is None:
-            yield Package(name, None, None, 0, 0, 0, tags)
+            yield Package(name, None, None, None, 0, 0, tags)
             continue
         commit = repository.commit(tip)
-        entries = read_node(repository.odb, commit.tree, TREE).entries
-        yield Package(name, tip, commit.tree, commit.time, sum(e.rows for e in entries), sum(e.bytes for e in entries), tags)
+        found = read_node(repository.odb, commit.tree, TREE).entries
+        rows, size = sum(e.rows for e in found), sum(e.bytes for e in found)
+        yield Package(name, tip, commit.tree, commit.time, rows, size, tags)
 
 
 def _items(repository: Repository, expr: Expr, recursive: bool) -> Iterator[Item]:
@@ -77,27 +80,35 @@ def _items(repository: Repository, expr: Expr, recursive: bool) -> Iterator[Item
     if expr.path:
         entry = lookup(repository.odb, root, expr.path)
         if entry.type != "tree":
-            yield Item(expr.path, entry.type, entry.oid, entry.rows, entry.bytes, 0)
-            return
+            return iter([item(expr.path, entry)])
         root, prefix = entry.oid, expr.path + "/"
-    found = walk(repository.odb, root, prefix) if recursive else ((prefix + e.name, e) for e in tree_entries(repository.odb, root))
-    for path, e in found:
-        yield Item(path, e.type, e.oid, e.rows, e.bytes, e.entries)
+    if recursive:
+        return (item(path, e) for path, e in walk(repository.odb, root, prefix))
+    return (item(prefix + e.name, e) for e in tree_entries(repository.odb, root))
 
 
-def render(result: Iterator[Package | Item]) -> Iterator[Any]:
+def item(path: str, e: TreeEntry) -> Item:
+    """A tree's entry as listed."""
+    return Item(path, e.type, e.oid, e.rows, e.bytes, e.entries)
+
+
+def render(result: Iterator[Package | Item]) -> Iterator[Shown]:
     found = list(result)
     if not found:
-        yield "no packages yet: 'dpk build owner/name PATH' makes one"
-        return
-    rows: list[tuple[Any, ...]] = []
-    for e in found:
-        if isinstance(e, Package):
-            last = when(e.time)[:16] if e.commit else "no commits"
-            tags = ", ".join(e.tags[-5:])
-            rows.append((("cyan", e.package), (e.tophash or "")[:12], f"{e.rows:,} rows", shorten(e.bytes), last, ("yellow", tags)))
-        else:
-            amount = {"table": f"{e.rows:,} rows", "tree": f"{e.entries:,} entries"}.get(e.type, "")
-            rows.append((e.type, ("cyan", e.path + ("/" if e.type == "tree" else "")), amount, shorten(e.bytes), ("dim", e.oid[:12])))
-    yield from grid(rows, right="23")
+        yield "nothing is here yet: 'dpk build owner/name PATH' makes a package"
+    packages, items = [e for e in found if isinstance(e, Package)], [e for e in found if isinstance(e, Item)]
+    yield from grid([_package_row(e) for e in packages], right="23", give="05")
+    yield from grid([item_row(e) for e in items], right="23", give="1")
 
+
+def _package_row(e: Package) -> tuple[str | tuple[str, str], ...]:
+    last = when(e.time)[:10] if e.time is not None else "no commits"
+    shown = ", ".join(reversed(e.tags[-5:])) + (", …" if len(e.tags) > 5 else "")
+    return ("cyan", e.package), (e.tophash or "")[:12], count(e.rows, "row"), shorten(e.bytes), last, ("yellow", shown)
+
+
+def item_row(e: Item) -> tuple[str | tuple[str, str], ...]:
+    """Type, path, amount, bytes, oid: the amount is rows of a table, entries of a tree."""
+    amount = {"table": count(e.rows, "row"), "tree": count(e.entries, "entry", "entries")}.get(e.type, "")
+    path = e.path + ("/" if e.type == "tree" else "")
+    return e.type, ("cyan", path), amount, shorten(e.bytes), ("dim", e.oid[:12])

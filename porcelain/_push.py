@@ -30,16 +30,17 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push did. `bytes` as stored; `ahead` counts the remote's commits beyond yours."""
+    """What a push did: the remote's branch before and after. `bytes` as stored; `ahead` counts the remote's commits beyond yours."""
 
     package: str
     remote: str
     old: Oid | None
-    new: Oid
+    new: Oid | None
     objects: int
     fragments: int
     bytes: int
     tags: tuple[str, ...]
+    kept_tags: tuple[str, ...]
     ahead: int
     rebased: int
 
@@ -60,7 +61,17 @@ def push(package: str, remote: str | None = None, *, rebase: bool = False, force
     done = sync.push(local, target, expr.package, rebase=rebase, force=force)
     moved = done.moved
     return Pushed(
-        expr.package, target.url, done.old, done.new, moved.objects, moved.fragments, moved.bytes, done.tags, done.ahead, done.rebased
+        package=expr.package,
+        remote=target.url,
+        old=done.old,
+        new=done.new,
+        objects=moved.objects,
+        fragments=moved.fragments,
+        bytes=moved.bytes,
+        tags=done.tags,
+        kept_tags=done.kept_tags,
+        ahead=done.ahead,
+        rebased=done.rebased,
     )
 
 
@@ -71,9 +82,11 @@ def render(result: Pushed) -> Iterator[Any]:
         yield (("bold", result.package), f" is up to date at {result.remote}; nothing was sent")
     else:
         moved = f"{count(result.objects, 'object')} and {count(result.fragments, 'fragment')}, {shorten(result.bytes)}"
-        old = f"{result.old[:12]}..{result.new[:12]}" if result.old and result.old != result.new else result.new[:12]
-        yield (("green", "pushed "), ("bold", result.package), f" {old} to {result.remote}: {moved}")
+        old = f"{result.old[:12]}.." if result.old and result.old != result.new else ""
+        yield (("green", "pushed "), ("bold", result.package), f" {old}{(result.new or '')[:12]} to {result.remote}: {moved}")
     if result.tags:
         yield f"tags: {', '.join(result.tags)}"
+    for name in result.kept_tags:
+        yield (("yellow", "note: "), f"the tag '{name}' was deleted at the remote; it was not sent")
     if result.ahead:
         yield f"the remote is {count(result.ahead, 'commit')} ahead: dpk install {result.package} {result.remote}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dpkg import settings
 from dpkg.command import STORE, Arg, Command, Opt, grid
 from dpkg.errors import AlreadyExists, NotFound, Usage
-from dpkg.names import valid_ref
+
+if TYPE_CHECKING:
+    from dpkg.command import Shown
 
 COMMAND = Command(
     "remote",
@@ -21,42 +23,49 @@ COMMAND = Command(
         Opt("--user", "for all stores of this user, not only this one"),
         STORE,
     ),
+    epilog="A URL must hold no password: credentials come from the environment.",
 )
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A remote: its name and place. `action` is what was done."""
+    """A remote: its name and place. `action` is what was done: list, add or rm."""
 
     name: str
     url: str
     action: str
 
 
-def remote(action: str = "list", name: str | None = None, url: str | None = None, *, user: bool = False, store: str | None = None) -> Iterator[Remote]:
+def remote(
+    action: str = "list",
+    name: str | None = None,
+    url: str | None = None,
+    *,
+    user: bool = False,
+    store: str | None = None,
+) -> Iterator[Remote]:
     """List, add or remove remotes. Raises AlreadyExists, NotFound, Usage."""
     place = settings.find_store(store)
-    known = {k.removeprefix("remote."): v for k, v in settings.load(place).items() if k.startswith("remote.")}
+    known = {k.removeprefix("remote."): s for k, s in settings.effective(place).items() if k.startswith("remote.")}
     if action == "list" and name is None:
-        return iter([Remote(n, u, "list") for n, u in sorted(known.items())])
-    path = settings.config_path(place, user)
+        return (Remote(n, s.value, action) for n, s in known.items())
     if action == "add" and name and url:
-        valid_ref(name)
         if name in known:
-            raise AlreadyExists(f"there is a remote '{name}' already, at {known[name]}", f"'dpk remote rm {name}' first")
-        if "@" in url.partition("://")[2].partition("/")[0]:
-            raise Usage("a remote's URL must not hold a user or password", "credentials come from the environment")
-        settings.set_value(path, f"remote.{name}", settings.expand(url))
-        return iter([Remote(name, settings.expand(url), "add")])
+            raise AlreadyExists(
+                f"there is a remote '{name}' already, at {known[name].value}", f"'dpk remote rm {name}' first"
+            )
+        url = settings.expand(url)
+        settings.set_value(settings.config_path(place, user), f"remote.{name}", url)
+        return iter([Remote(name, url, action)])
     if action == "rm" and name and url is None:
         if name not in known:
             raise NotFound(f"there is no remote '{name}'", f"remotes: {', '.join(known) or 'none'}")
-        settings.set_value(path, f"remote.{name}", None)
-        return iter([Remote(name, known[name], "rm")])
+        settings.set_value(known[name].origin, f"remote.{name}", None)
+        return iter([Remote(name, known[name].value, action)])
     raise Usage("the arguments do not fit", "write: dpk remote list, dpk remote add NAME URL, or dpk remote rm NAME")
 
 
-def render(result: Iterator[Remote]) -> Iterator[Any]:
+def render(result: Iterator[Remote]) -> Iterator[Shown]:
     found = list(result)
     if not found:
         yield "no remotes: 'dpk remote add NAME URL' names one"

@@ -4,52 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt, count
 from dpkg.errors import NotFound, Usage
 from dpkg.names import parse_expr
 from dpkg.repository import Repository
 
+if TYPE_CHECKING:
+    from dpkg.command import Shown
+    from dpkg.oid import Oid
+
 COMMAND = Command(
     "rm",
     "Remove a package's branches and tags, or with owner/name@TAG one tag. Objects stay, and the ref log says who removed it.",
-    (Arg("expr", "owner/name, or owner/name@tag"), Opt("-m --message", "why", str, "TEXT"), STORE),
+    (Arg("expr", "owner/name, or owner/name@tag", metavar="PACKAGE"), Opt("-m --message", "why", str, "TEXT"), STORE),
 )
 
 
 @dataclass(frozen=True)
+class Ref:
+    """A branch (`heads`) or tag (`tags`) that was removed, and the commit that it named."""
+
+    kind: str
+    name: str
+    commit: Oid
+
+
+@dataclass(frozen=True)
 class Removed:
-    """What was removed, as `heads/main` or `tags/v1`, and the commits that these named."""
+    """What was removed."""
 
     package: str
-    refs: tuple[str, ...]
-    commits: tuple[str, ...]
+    refs: tuple[Ref, ...]
 
 
 def rm(expr: str, *, message: str = "", store: str | None = None) -> Removed:
-    """Remove a package or a tag. Raises NotFound. `dpk update-ref` can bring a branch back."""
+    """Remove a package or a tag. Raises NotFound, Usage. `dpk update-ref` can bring a branch back; a tag's name is gone."""
     parsed = parse_expr(expr)
     if parsed.path:
-        raise Usage(f"'{expr}' names a part of a package", "a commit never changes: build the package again without it")
+        hint = "a commit never changes: build the package again without it"
+        raise Usage(f"'{expr}' names a part of a package", hint)
     repository = Repository(store)
     repository.require(parsed.package)
-    refs = repository.refs
-    wanted = [("tags", n) for n in refs.tags(parsed.package)]
+    refs, package, who = repository.refs, parsed.package, repository.author()
+    wanted = [("tags", name) for name in refs.tags(package)]
     if parsed.revision is None:
-        wanted += [("heads", n) for n in refs.heads(parsed.package)]
+        wanted += [("heads", name) for name in refs.heads(package)]
     else:
-        wanted = [w for w in wanted if w[1] == parsed.revision]
+        wanted = [("tags", name) for _, name in wanted if name == parsed.revision]
         if not wanted:
-            raise NotFound(f"'{parsed.package}' has no tag '{parsed.revision}'", f"see 'dpk ls', and 'dpk log {parsed.package}'")
+            hint = f"see 'dpk ls' for its tags; 'dpk rm {package}' removes all of it"
+            raise NotFound(f"'{package}' has no tag '{parsed.revision}'", hint)
     gone = []
     for kind, name in wanted:
-        gone.append(refs.value(parsed.package, kind, name) or "")
-        refs.delete(parsed.package, kind, name, who=repository.author(), why=message or "rm")
-    return Removed(parsed.package, tuple(f"{k}/{n}" for k, n in wanted), tuple(gone))
+        value = refs.value(package, kind, name)
+        if value is not None:
+            refs.delete(package, kind, name, who=who, why=message or "rm", old=value)
+            gone.append(Ref(kind, name, value))
+    return Removed(package, tuple(gone))
 
 
-def render(result: Removed) -> Iterator[Any]:
-    for ref, commit in zip(result.refs, result.commits, strict=True):
-        yield (("red", "removed "), ("bold", result.package), f" {ref}, which was {commit[:12]}")
+def render(result: Removed) -> Iterator[Shown]:
+    for ref in result.refs:
+        what = "branch" if ref.kind == "heads" else "tag"
+        yield (("red", "removed "), ("bold", result.package), f" {what} '{ref.name}', which was {ref.commit[:12]}")
+        if ref.kind == "heads" and ref.name == "main":
+            yield ("  bring it back:  ", ("cyan", f"dpk update-ref {result.package} {ref.commit} none"))
     yield f"{count(len(result.refs), 'ref')} removed; the objects are still stored"

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dpkg.command import STORE, Arg, Command, Opt, count, grid, shorten, when
+from dpkg.command import STORE, Arg, Command, Opt, clean, count, elide, grid, shorten, when
+from dpkg.errors import Usage
+from dpkg.porcelain._ls import Item, item, item_row
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Grid
+    from dpkg.command import Shown as Parts
     from dpkg.objects.node import TreeEntry
     from dpkg.oid import Oid
 
@@ -22,6 +26,9 @@ COMMAND = Command(
         STORE,
     ),
 )
+_ENTRIES, _COLUMNS, _CELL = 40, 200, 28  # for people: entries, columns, and the width of a cell
+_TEXT = 1 << 16  # bytes of a file that are looked at
+_NUMBERS = ("int", "uint", "float", "decimal")
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Shown:
     """What an expression names. Members that do not fit its type are empty; `head` holds a table's first rows as JSON values."""
 
     expr: str
-    type: str
+    type: str  # tree, table or blob
     oid: Oid
     commit: Oid
     tophash: Oid
@@ -50,14 +57,16 @@ class Shown:
     key: tuple[str, ...] = ()
     fragments: int = 0
     head: tuple[dict[str, Any], ...] = ()
-    text: str = ""
-    entries: tuple[tuple[str, str, int, int], ...] = ()
+    text: str | None = None  # the first lines of a blob that is text
+    entries: tuple[Item, ...] = ()
     metadata: Any = None
     provenance: Any = None
 
 
 def show(expr: str, *, rows: int = 10, store: str | None = None) -> Shown:
-    """What `expr` names. Raises NotFound."""
+    """What `expr` names. Raises NotFound, Usage."""
+    if rows < 0:
+        raise Usage("a number of rows is not negative")
     repository = Repository(store)
     parsed, oid, commit, entry = repository.entry(expr)
     base: dict[str, Any] = {
@@ -68,11 +77,14 @@ def show(expr: str, *, rows: int = 10, store: str | None = None) -> Shown:
         "time": commit.time,
         "message": commit.message,
         "provenance": commit.provenance,
+        "metadata": _metadata(repository, entry),
     }
     if entry is None or entry.type == "tree":
-        return _tree(repository, commit.tree if entry is None else entry.oid, entry, base)
-    base |= {"type": entry.type, "oid": entry.oid, "rows": entry.rows, "bytes": entry.bytes, "metadata": _metadata(repository, entry)}
-    return _table(repository, entry, rows, base) if entry.type == "table" else _blob(repository, entry, rows, base)
+        return _tree(repository, commit.tree if entry is None else entry.oid, base)
+    base |= {"type": entry.type, "oid": entry.oid, "rows": entry.rows, "bytes": entry.bytes}
+    if entry.type == "table":
+        return _table(repository, entry, min(rows, entry.rows), base)
+    return Shown(text=_text(repository, entry.oid, rows), **base)
 
 
 def _metadata(repository: Repository, entry: TreeEntry | None) -> Any:
@@ -81,19 +93,12 @@ def _metadata(repository: Repository, entry: TreeEntry | None) -> Any:
     return json.loads(repository.odb.read(entry.meta, "blob")) if entry and entry.meta else None
 
 
-def _tree(repository: Repository, oid: Oid, entry: TreeEntry | None, base: dict[str, Any]) -> Shown:
+def _tree(repository: Repository, oid: Oid, base: dict[str, Any]) -> Shown:
     from dpkg.index import tree_entries
 
-    found = list(tree_entries(repository.odb, oid))
-    return Shown(
-        type="tree",
-        oid=oid,
-        rows=sum(e.rows for e in found),
-        bytes=sum(e.bytes for e in found),
-        entries=tuple((e.name, e.type, e.rows, e.bytes) for e in found),
-        metadata=_metadata(repository, entry),
-        **base,
-    )
+    found = tuple(item(e.name, e) for e in tree_entries(repository.odb, oid))
+    rows, size = sum(e.rows for e in found), sum(e.bytes for e in found)
+    return Shown(type="tree", oid=oid, rows=rows, bytes=size, entries=found, **base)
 
 
 def _table(repository: Repository, entry: TreeEntry, rows: int, base: dict[str, Any]) -> Shown:
@@ -102,71 +107,79 @@ def _table(repository: Repository, entry: TreeEntry, rows: int, base: dict[str, 
     from dpkg.diff import type_text
 
     table = tables.read_table_object(repository.odb, entry.oid)
-    head = tuple(json_rows(tables.head(repository.odb, table, rows)))
+    head = tuple(json_rows(tables.head(repository.odb, table, rows))) if rows else ()
     columns = tuple(Column(n, type_text(t)) for n, t in table.schema)
-    return Shown(columns=columns, key=table.key, fragments=tables.count_fragments(repository.odb, table), head=head, **base)
+    fragments = tables.count_fragments(repository.odb, table)
+    return Shown(columns=columns, key=table.key, fragments=fragments, head=head, **base)
 
 
-def _blob(repository: Repository, entry: TreeEntry, lines: int, base: dict[str, Any]) -> Shown:
-    first = next(repository.odb.iter_blob(entry.oid), b"")[: 1 << 16]
+def _text(repository: Repository, oid: Oid, lines: int) -> str | None:
+    """The first lines of a blob, or None if it is not text."""
+    from codecs import getincrementaldecoder
+
+    first = next(repository.odb.iter_blob(oid), b"")
     try:
-        text = first.decode() if len(first) < 1 << 16 else first.decode(errors="ignore")
+        text = getincrementaldecoder("utf-8")().decode(first[:_TEXT], final=len(first) <= _TEXT)
     except UnicodeDecodeError:
-        text = ""
-    if "\0" in text:
-        text = ""
-    return Shown(text="\n".join(text.splitlines()[:lines]), **base)
+        return None
+    return None if "\0" in text else "\n".join(text.splitlines()[:lines])
 
 
-def render(result: Shown) -> Iterator[Any]:
-    yield (("bold", result.expr), f"  {result.type} {result.oid}")
-    if result.type == "tree" and result.oid == result.tophash:
-        yield (("yellow", f"commit  {result.commit}"), f"  {result.author}, {when(result.time)}")
-        for line in result.message.splitlines():
-            yield f"    {line}"
+def render(result: Shown) -> Iterator[Parts]:
+    whole = result.type == "tree" and result.oid == result.tophash
+    yield (("bold", result.expr), f"  {'package' if whole else result.type}")
+    yield ("tophash  " if whole else "oid      ", result.oid)
+    if whole:
+        yield ("commit   ", ("yellow", result.commit))
+        yield f"by       {result.author}, {when(result.time)}"
     if result.metadata is not None:
         import json
 
         yield f"metadata {json.dumps(result.metadata, ensure_ascii=False)}"
-    if result.type == "tree":
+    if whole and result.message:
         yield ""
-        yield from grid([(t, ("cyan", n), f"{r:,} rows" if t != "blob" else "", shorten(b)) for n, t, r, b in result.entries], right="23")
-    elif result.type == "table":
-        key = f", key {', '.join(result.key)}" if result.key else ""
-        yield f"{count(result.rows, 'row')}, {count(len(result.columns), 'column')}, {count(result.fragments, 'fragment')}, {shorten(result.bytes)}{key}"
+        yield from (f"    {line}".rstrip() for line in result.message.splitlines())
+    yield from {"tree": _render_tree, "table": _render_table, "blob": _render_blob}[result.type](result)
+
+
+def _render_tree(result: Shown) -> Iterator[Parts]:
+    yield ""
+    yield from grid([item_row(e)[:4] for e in result.entries[:_ENTRIES]], right="23", give="1")
+    if len(result.entries) > _ENTRIES:
+        yield f"… and {len(result.entries) - _ENTRIES:,} more: dpk ls {result.expr}"
+
+
+def _render_table(result: Shown) -> Iterator[Parts]:
+    size = f"{shorten(result.bytes)} in {count(result.fragments, 'fragment')}"
+    yield f"size     {count(result.rows, 'row')}, {count(len(result.columns), 'column')}, {size}"
+    if result.key:
+        yield f"key      {', '.join(result.key)}"
+    yield ""
+    yield from grid([("  ", ("cyan", c.name), c.type) for c in result.columns[:_COLUMNS]])
+    if len(result.columns) > _COLUMNS:
+        yield f"  … and {len(result.columns) - _COLUMNS:,} more"
+    if result.head:
         yield ""
-        yield from grid([("  ", ("cyan", c.name), c.type) for c in result.columns])
-        if result.head:
-            yield ""
-            yield _head(result)
-    else:
-        yield shorten(result.bytes)
-        if result.text:
-            yield ""
-            yield from result.text.splitlines()
+        yield from _head(result)
 
 
-def _head(result: Shown) -> Any:
-    """The first rows, as many columns as the terminal holds."""
-    from rich.markup import escape
-    from rich.table import Table
+def _render_blob(result: Shown) -> Iterator[Parts]:
+    yield f"size     {shorten(result.bytes)}{', not text' if result.text is None else ''}"
+    if result.text:
+        yield ""
+        yield from result.text.splitlines()
 
-    table = Table(box=None, header_style="cyan", pad_edge=False)
-    names = [c.name for c in result.columns][:40]
-    for name in names:
-        kind = next(c.type for c in result.columns if c.name == name)
-        right = kind.startswith(("int", "uint", "float", "decimal"))
-        table.add_column(escape(_clean(name)), justify="right" if right else "left", no_wrap=True, overflow="ellipsis", min_width=4, max_width=24)
-    for row in result.head:
-        table.add_row(*(escape(_clean(_cell(row.get(n)))) for n in names))
-    return table
+
+def _head(result: Shown) -> list[Grid]:
+    """The first rows; on a narrow terminal the last columns are left out."""
+    columns = result.columns[:_COLUMNS]
+    rows: list[tuple[Any, ...]] = [tuple(("cyan", elide(c.name, _CELL)) for c in columns)]
+    rows += [tuple(_cell(row[c.name]) for c in columns) for row in result.head]
+    right = [i for i, c in enumerate(columns) if c.type.startswith(_NUMBERS)]
+    return grid(rows, right=right, drop=True)
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return "·"
-    return value if isinstance(value, str) else str(value)
-
-
-def _clean(text: str) -> str:
-    return "".join(c if c.isprintable() else "�" for c in text[:200])
+    text = "·" if value is None else value if isinstance(value, str) else str(value)
+    text = clean(text[: 2 * _CELL].replace("\n", "⏎"))
+    return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"

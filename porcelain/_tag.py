@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
-from dpkg.errors import Usage
+from dpkg.errors import AlreadyExists, Usage
 from dpkg.names import parse_expr, valid_ref
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.command import Shown
     from dpkg.oid import Oid
 
 COMMAND = Command(
@@ -38,22 +39,30 @@ class Tagged:
     created: bool
 
 
-def tag(package: str, name: str, revision: str | None = None, *, message: str = "", store: str | None = None) -> Tagged:
-    """Create a tag. Raises NotFound for the revision, AlreadyExists where the tag has another value or had one."""
+def tag(package: str, name: str, revision: str = "latest", *, message: str = "", store: str | None = None) -> Tagged:
+    """Create a tag. Raises NotFound for the revision, AlreadyExists where the tag has another value or had one, or a branch has its name."""
     expr = parse_expr(package)
     if expr.revision or expr.path:
-        raise Usage(f"'{package}' names more than a package", f"write: dpk tag {expr.package} {name} {expr.revision or 'REVISION'}")
+        hint = f"write: dpk tag {expr.package} {name} {expr.revision or 'REVISION'}"
+        raise Usage(f"'{package}' names more than a package", hint)
     valid_ref(name)
+    wanted = parse_expr(f"{expr.package}@{revision}")
+    if wanted.path:
+        raise Usage(f"'{revision}' is not a revision", "write 'latest', a branch, a tag, or the start of a commit")
     repository = Repository(store)
-    repository.require(expr.package)
-    commit = repository.revision(expr.package, revision or "latest")
-    tophash = repository.commit(commit).tree
+    _, commit, found = repository.resolve(wanted)
     if repository.refs.value(expr.package, "tags", name) == commit:
-        return Tagged(expr.package, name, commit, tophash, False)
+        return Tagged(expr.package, name, commit, found.tree, False)
+    if name in repository.refs.heads(expr.package):
+        raise AlreadyExists(f"'{expr.package}' has a branch '{name}', which the tag would hide", "choose another name")
     repository.refs.create_tag(expr.package, name, commit, who=repository.author(), why=message)
-    return Tagged(expr.package, name, commit, tophash, True)
+    return Tagged(expr.package, name, commit, found.tree, True)
 
 
-def render(result: Tagged) -> Iterator[Any]:
+def render(result: Tagged) -> Iterator[Shown]:
     said = "tagged " if result.created else "already tagged: "
-    yield (said, ("bold", f"{result.package}@{result.tag}"), f" is {result.commit[:12]}  tophash {result.tophash[:12]}")
+    yield (
+        said,
+        ("bold", f"{result.package}@{result.tag}"),
+        f" is {result.commit[:12]}  tophash {result.tophash[:12]}",
+    )

@@ -9,10 +9,11 @@ from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from blake3 import blake3
 
-from dpkg.arrow import normal, values
+from dpkg.arrow import normal, pages, values
 from dpkg.arrow.boundaries import FRAGMENT_BYTES, MAX_TARGET
 from dpkg.arrow.encodings import FILE, Encodings, leaves
 from dpkg.arrow.schema import Schema
@@ -28,6 +29,7 @@ _ZEROS = b"0" * 64
 # Thrift's compact protocol writes a KeyValue's value as field header 0x18 and the length 64 as 0x40.
 _SEAL_HEAD = SEAL_KEY + b"\x18\x40"
 MAX_CELL_BYTES = 1 << 31
+MAX_DECODED = 1 << 30  # bytes that a column may take in memory beside what its row bytes say
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,27 +112,50 @@ def to_storage(array: pa.Array, t: Type) -> pa.Array:
     return made.from_arrays(normal.offsets_of(lengths), *items, mask=mask)
 
 
-def from_storage(array: pa.Array, t: Type) -> pa.Array:
-    """A column as Parquet gave it back, as a plain array. Raises Corrupt where it is not of the table's type."""
-    t = t.storage
-    if array.type == t.plain:
+def from_storage(array: pa.Array, t: Type, most: int = MAX_DECODED) -> pa.Array:
+    """A column as Parquet gave it back, as a plain array of up to `most` row bytes. Raises Corrupt if it is not of the type."""
+    t, kind = t.storage, array.type
+    if kind == t.plain:
         return array
-    if t.kind == "duration" and array.type == pa.int64():
+    if t.kind == "duration" and kind == pa.int64():
         return array.view(t.plain)
-    if t.kind == "timestamp" and pa.types.is_timestamp(array.type) and array.type.unit == t.params[0]:
+    if t.kind == "timestamp" and pa.types.is_timestamp(kind) and kind.unit == t.params[0]:
         return array.view(t.plain)
+    if pa.types.is_dictionary(kind) and kind.value_type == t.plain:
+        return _from_dictionary(array, most)
     mask = normal.mask_of(array)
-    if t.kind == "struct" and pa.types.is_struct(array.type) and array.type.num_fields == len(t.items):
-        items = [from_storage(array.field(i), it) for i, it in enumerate(t.items)]
+    if t.kind == "struct" and pa.types.is_struct(kind) and kind.num_fields == len(t.items):
+        items = [from_storage(array.field(i), it, most) for i, it in enumerate(t.items)]
         return pa.StructArray.from_arrays(items, fields=list(t.plain), mask=mask)
-    if (t.kind == "map" and pa.types.is_map(array.type)) or (t.kind in ("list", "fixed_list") and pa.types.is_list(array.type)):
+    if pa.types.is_map(kind) if t.kind == "map" else t.kind in ("list", "fixed_list") and pa.types.is_list(kind):
         lengths, children = normal.unnest(array, t)
-        items = [from_storage(c, it) for c, it in zip(children, t.items, strict=True)]
         if t.kind == "fixed_list":
-            if len(items[0]) != t.params[0] * (len(array) - array.null_count) or len(set(lengths.tolist()) - {0}) > 1:
-                raise Corrupt(f"a fixed-size list does not have {t.params[0]} elements")
+            _check_fixed(lengths, array, t)
+        items = [from_storage(c, it, most) for c, it in zip(children, t.items, strict=True)]
         return normal.join_list(lengths, items, t, mask)
-    raise Corrupt(f"a column is stored as {array.type}, the table says {t}")
+    raise Corrupt(f"a column is stored as {kind}, the table says {t}")
+
+
+def _from_dictionary(array: pa.DictionaryArray, most: int) -> pa.Array:
+    if (pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0) > most:
+        raise Corrupt("a column would unpack to more than the table says")
+    return array.dictionary_decode()
+
+
+def _check_fixed(lengths: Any, array: pa.Array, t: Type) -> None:
+    size = t.params[0]
+    if ((lengths != size) & (lengths != 0)).any() or lengths.sum() != size * (len(array) - array.null_count):
+        raise Corrupt(f"a fixed-size list does not have {size} elements")
+    if size * len(array) * _slot_bytes(t.items[0]) > MAX_DECODED:
+        raise Corrupt(f"{len(array)} fixed-size lists of {size} elements would take too much memory")
+
+
+def _slot_bytes(t: Type) -> int:
+    """Bytes that a slot of a plain array takes at least, whatever is in it."""
+    t = t.storage
+    if t.kind == "fixed_list":
+        return int(t.params[0]) * _slot_bytes(t.items[0])
+    return sum(map(_slot_bytes, t.items)) if t.kind == "struct" else max(1, values.width_of(t))
 
 
 def _needs_storage(t: Type) -> bool:
@@ -142,60 +167,81 @@ class Reader:
     """Reads one fragment file: its footer once, then any columns, each checked against the fragment's oid (STO-5)."""
 
     def __init__(self, source: Any, entry: FragmentEntry, schema: Schema, most: int = 0) -> None:
-        """`source` is a path or a file-like object; `most` the row bytes allowed (0: ROW-5's). Raises Corrupt if the file is not this fragment."""
-        self.entry, self.schema = entry, schema
-        most = most or (FRAGMENT_BYTES if entry.rows > 1 else MAX_CELL_BYTES * len(schema.names))
-        if not 0 < entry.rows <= 4 * MAX_TARGET or entry.bytes > most:
+        """`source` is a path or a file; `most` the row bytes allowed (0: ROW-5's). Raises Corrupt if it is not this fragment."""
+        self.entry, self.schema, self._source = entry, schema, source
+        if not 0 < entry.rows <= 4 * MAX_TARGET or entry.bytes > (most or most_bytes(entry.rows, schema)):
             raise self._bad("its size is beyond the format's limits")
+        self._chunks: list[pages.Chunk] = []  # known once a column is read
+        self._leaves = [list(leaves(t, (n,))) for n, t in zip(schema.names, schema.types, strict=True)]
+        self._starts = list(accumulate((len(below) for below in self._leaves), initial=0))
         try:
             self._file = pq.ParquetFile(source, pre_buffer=False)
-        except (pa.ArrowException, OSError) as e:
+            self.digests = self._digests()
+        except (pa.ArrowException, OSError, ValueError) as e:
             raise self._bad(f"its footer cannot be read: {str(e)[:200]}") from None
-        meta = self._file.metadata
-        hexed = (meta.metadata or {}).get(COLUMNS_KEY, b"")
-        if meta.num_rows != entry.rows or meta.num_row_groups != 1 or len(hexed) != 64 * len(schema.names):
-            raise self._bad("its footer does not fit the table")
-        counts = (sum(1 for _ in leaves(t, (n,))) for n, t in zip(schema.names, schema.types, strict=True))
-        self._starts = list(accumulate(counts, initial=0))  # of each column's leaves, and the end
-        if meta.num_columns != self._starts[-1]:
-            raise self._bad("its columns are not the table's")
-        try:
-            raw = bytes.fromhex(hexed.decode())
-        except ValueError:
-            raise self._bad("its column digests are damaged") from None
-        self.digests = [raw[i : i + 32] for i in range(0, len(raw), 32)]
         if values.fragment_oid(schema, entry.rows, self.digests) != entry.oid:
             raise self._bad("its column digests do not give its oid")
+
+    def _digests(self) -> list[bytes]:
+        """The column digests of a footer that fits the table; ValueError for others."""
+        meta, names = self._file.metadata, self.schema.names
+        more = meta.metadata or {}
+        hexed = more.get(COLUMNS_KEY, b"")
+        if meta.num_rows != self.entry.rows or meta.num_row_groups != 1 or len(hexed) != 64 * len(names):
+            raise ValueError("it does not fit the table")
+        if b"ARROW:schema" in more or tuple(self._file.schema_arrow.names) != names or meta.num_columns != self._starts[-1]:
+            raise ValueError("its columns are not the table's")
+        raw = bytes.fromhex(hexed.decode())
+        return [raw[i : i + 32] for i in range(0, len(raw), 32)]
 
     def read(self, columns: Sequence[int] | None = None, verify: bool = True) -> list[pa.Array]:
         """Plain arrays of the columns at these places, in the order given (all if None). Raises Corrupt."""
         wanted = list(range(len(self.schema.names))) if columns is None else list(columns)
         distinct = sorted(set(wanted))  # Arrow gives columns back in the order of the indices asked for
-        place = {i: at for at, i in enumerate(distinct)}
-        out = []
         try:
-            leaf_indices = [k for i in distinct for k in range(self._starts[i], self._starts[i + 1])]
-            self._bound(leaf_indices)
-            table = self._file.reader.read_row_group(0, column_indices=leaf_indices, use_threads=False)
-            for i in wanted:
-                t = self.schema.types[i]
-                array = from_storage(table.column(place[i]).combine_chunks(), t)
-                if verify and values.column_digest(array, t) != self.digests[i]:
-                    raise self._bad(f"column '{self.schema.names[i]}' does not match its digest")
-                out.append(array)
-        except (pa.ArrowException, OSError, IndexError, ValueError) as e:
+            table = self._decode([k for i in distinct for k in range(self._starts[i], self._starts[i + 1])])
+            found = {i: self._column(table.column(at), i, verify) for at, i in enumerate(distinct)}
+        except (pa.ArrowException, OSError, IndexError, ValueError, KeyError) as e:
             raise self._bad(f"it cannot be decoded: {str(e)[:200]}") from None
-        return out
+        return [found[i] for i in wanted]
 
-    def _bound(self, leaf_indices: list[int]) -> None:
-        """Refuse a file whose pages would unpack to far more than the entry's bytes, before anything is decoded."""
-        group = self._file.metadata.row_group(0)
-        for k in leaf_indices:
-            if group.column(k).total_uncompressed_size > 4 * self.entry.bytes + (16 << 20):
-                raise self._bad("a column would unpack to more than the table says")
+    def _column(self, stored: pa.ChunkedArray, i: int, verify: bool) -> pa.Array:
+        t = self.schema.types[i]
+        array = from_storage(stored.combine_chunks(), t, self.entry.bytes)
+        if verify and values.column_digest(array, t) != self.digests[i]:
+            raise self._bad(f"column '{self.schema.names[i]}' does not match its digest")
+        return array
+
+    def _decode(self, leaf_indices: list[int]) -> pa.Table:
+        """The columns as Parquet has them; once it is known that they will not take far more memory than the entry's bytes."""
+        types = [t for below in self._leaves for _, t in below]
+        file, risky = self._file, []
+        with pages.opened(self._source) as raw:
+            self._chunks = self._chunks or pages.chunks(raw)
+            for k in leaf_indices:
+                if self._check_pages(pages.measure(raw, self._chunks[k]), types[k]):
+                    risky.append(file.schema.column(k).path)
+        if risky:  # indices come instead of values, and `from_storage` knows how much they stand for
+            file = pq.ParquetFile(self._source, pre_buffer=False, metadata=file.metadata, read_dictionary=risky)
+        return file.reader.read_row_group(0, column_indices=leaf_indices, use_threads=False)
+
+    def _check_pages(self, claim: pages.Claim, t: Type) -> bool:
+        """Whether a leaf column's dictionary must be kept as one. Raises Corrupt for what would take too much memory."""
+        varying = t.kind in ("utf8", "binary")
+        most = max(MAX_DECODED, 2 * self.entry.bytes)
+        decoded = claim.size * claim.values if varying and claim.prefixed else values.width_of(t) * claim.values
+        if claim.values > self.entry.bytes or claim.size > 4 * self.entry.bytes + (16 << 20) or decoded > most:
+            raise self._bad("a column would unpack to more than the table says")
+        return varying and claim.dictionary * claim.values > most
 
     def _bad(self, why: str) -> Corrupt:
-        return Corrupt(f"fragment {self.entry.oid} is damaged: {why}", "run 'dpk verify', then install or push it again from a good store")
+        hint = "run 'dpk verify', then install or push it again from a good store"
+        return Corrupt(f"fragment {self.entry.oid} is damaged: {why}", hint)
+
+
+def most_bytes(rows: int, schema: Schema) -> int:
+    """Row bytes that a fragment of so many rows can have (ROW-5)."""
+    return FRAGMENT_BYTES if rows > 1 else MAX_CELL_BYTES * len(schema.names)
 
 
 def read_stats(source: Any, oid: Oid, rows: int, schema: Schema) -> pa.RecordBatch:
@@ -212,4 +258,4 @@ def describe(source: Any, oid: Oid) -> tuple[FragmentEntry, Schema]:
         schema = Schema.from_json(canonical_json.decode((meta.metadata or {}).get(SCHEMA_KEY, b"")))
     except (pa.ArrowException, OSError, Format) as e:
         raise Corrupt(f"fragment {oid} is damaged: its footer cannot be read: {str(e)[:200]}", "run 'dpk verify'") from None
-    return FragmentEntry(oid, meta.num_rows, FRAGMENT_BYTES), schema
+    return FragmentEntry(oid, meta.num_rows, most_bytes(meta.num_rows, schema)), schema

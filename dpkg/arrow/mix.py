@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from dpkg.arrow.normal import drop_null, map_items
 from dpkg.arrow.types import Type
-from dpkg.arrow.values import FLOATS, WIDTH, float_bits, string_offsets, width_of
+from dpkg.arrow.values import FLOATS, WIDTH, float_bits, slots, string_offsets, width_of
 
 U64 = np.uint64
 SEED, NULL, K = U64(0x243F6A8885A308D3), U64(0x13198A2E03707344), U64(0x9E3779B97F4A7C15)
@@ -95,12 +95,12 @@ def _words(array: pa.Array, t: Type) -> Any:
         return float_bits(array, WIDTH[t.kind]).astype(U64)
     width = WIDTH[t.kind]
     kind = "u" if t.kind in _UNSIGNED else "i"
-    values = np.frombuffer(array.buffers()[1], f"{kind}{width}")[array.offset : array.offset + len(array)]
+    values = slots(array, f"{kind}{width}")
     return values.view(U64) if width == 8 else values.astype(np.int64).view(U64)
 
 
 def _decimals(array: pa.Array, width: int) -> Any:
-    words = np.frombuffer(array.buffers()[1], U64).reshape(-1, width // 8)[array.offset : array.offset + len(array)]
+    words = slots(array, U64, width // 8).reshape(-1, width // 8)
     h: Any = np.full(len(array), SEED)
     for i in range(width // 8) if sys.byteorder == "little" else reversed(range(width // 8)):
         h = fold(h, words[:, i])

@@ -96,7 +96,8 @@ def _decoded(array: pa.Array, t: Type) -> pa.Array:
 
 
 def _narrow(array: pa.Array, t: Type) -> pa.Array:
-    if not _is_varying(array.type) and not pa.types.is_string_view(array.type) and not pa.types.is_binary_view(array.type):
+    forms = (pa.large_string(), pa.string_view()) if t.kind == "utf8" else (pa.large_binary(), pa.binary_view())
+    if array.type not in forms:
         raise _other(array, t)
     try:
         return array.cast(t.plain)

@@ -8,18 +8,21 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dpkg.arrow.normal import take
 from dpkg.arrow.schema import Schema
 from dpkg.arrow.values import FLOATS, WIDTH, batch_bytes, float_bits
 from dpkg.errors import CheckFailed, Format
 
 RUN_BYTES = 96 << 20  # row bytes sorted in memory at once
 BLOCK_ROWS = 16_384  # rows of a run read at once while merging
+FAN_IN = 64  # runs merged at once
 _KEY_KINDS = ("bool", "decimal", "utf8", "binary", "fixed_binary", "date", *WIDTH)
 
 
@@ -27,22 +30,24 @@ def check_key(schema: Schema, key: tuple[str, ...]) -> None:
     """Raises Format where the key names a column that is not there or whose type has no order."""
     for i, name in enumerate(key):
         if name not in schema.names:
-            raise Format(f"the key names a column '{name}' that the table does not have", f"columns: {', '.join(schema.names[:20])}")
+            hint = f"columns: {', '.join(schema.names[:20])}"
+            raise Format(f"the key names a column '{name}' that the table does not have", hint)
         if name in key[:i]:
             raise Format(f"the key names the column '{name}' twice")
-        kind = schema.types[schema.names.index(name)]
-        if kind.kind not in _KEY_KINDS:
-            raise Format(f"the key column '{name}' is of type {kind}, which has no order", "choose columns of plain types as the key")
+        t = schema.types[schema.names.index(name)]
+        if t.kind not in _KEY_KINDS:
+            hint = "choose columns of plain types as the key"
+            raise Format(f"the key column '{name}' is of type {t}, which has no order", hint)
 
 
 def sort_by_key(batches: Iterable[pa.RecordBatch], schema: Schema, key: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
     """Plain batches in the order of the key. Raises CheckFailed for two rows of one key, naming it."""
     check_key(schema, key)
     with tempfile.TemporaryDirectory(prefix="dpkg-sort-") as folder:
-        runs = _Runs(folder, schema, key)
+        sorter = _Sorter(folder, schema, key)
         for run in _gather(batches, schema):
-            runs.add(run)
-        yield from _unique(runs.merged(), schema, key)
+            sorter.add(run)
+        yield from _unique(sorter.merged(), schema, key)
 
 
 def _gather(batches: Iterable[pa.RecordBatch], schema: Schema) -> Iterator[list[pa.RecordBatch]]:
@@ -59,79 +64,110 @@ def _gather(batches: Iterable[pa.RecordBatch], schema: Schema) -> Iterator[list[
         yield held
 
 
-class _Runs:
-    """Sorted runs on disk."""
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Sorted rows and their keys, as `order_columns` gives them."""
+
+    rows: pa.RecordBatch
+    keys: pa.StructArray
+
+    def part(self, start: int, stop: int) -> _Block:
+        return _Block(self.rows.slice(start, stop - start), self.keys.slice(start, stop - start))
+
+
+class _Sorter:
+    """Sorted runs on disk; where there are many, FAN_IN at a time are merged into one of the next level."""
 
     def __init__(self, folder: str, schema: Schema, key: tuple[str, ...]) -> None:
         self._folder, self._schema, self._key = folder, schema, key
-        self._paths: list[str] = []
+        self._levels: list[list[str]] = [[]]
+        self._held: list[_Block] = []  # the newest run; in memory, as often there is no other
+        self._made = 0
 
     def add(self, rows: list[pa.RecordBatch]) -> None:
-        table = pa.Table.from_batches(rows).combine_chunks()
-        table = table.take(_order(order_columns(table.to_batches()[0], self._schema, self._key)))
-        path = os.path.join(self._folder, f"{len(self._paths):06d}.arrow")
-        with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table, max_chunksize=BLOCK_ROWS)
-        self._paths.append(path)
+        self._flush()
+        self._held = [self._joined([self._block(b) for b in rows])]
+
+    def _flush(self) -> None:
+        if not self._held:
+            return
+        self._levels[0].append(self._store(b.rows for b in self._held))
+        self._held = []
+        for level, paths in enumerate(self._levels):
+            if len(paths) == FAN_IN:
+                if level + 1 == len(self._levels):
+                    self._levels.append([])
+                merged = self._store(b.rows for b in self._merge([self._read(p) for p in paths]))
+                self._levels[level + 1].append(merged)
+                for path in paths:
+                    os.unlink(path)
+                paths.clear()
+
+    def _store(self, batches: Iterable[pa.RecordBatch]) -> str:
+        path = os.path.join(self._folder, f"{self._made:06d}.arrow")
+        self._made += 1
+        with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, self._schema.plain) as writer:
+            for batch in batches:
+                for start in range(0, batch.num_rows, BLOCK_ROWS):
+                    writer.write_batch(batch.slice(start, BLOCK_ROWS))
+        return path
+
+    def _read(self, path: str) -> Iterator[_Block]:
+        reader = pa.ipc.open_file(pa.memory_map(path))
+        for i in range(reader.num_record_batches):
+            yield self._block(reader.get_batch(i))
+
+    def _block(self, rows: pa.RecordBatch) -> _Block:
+        return _Block(rows, order_columns(rows, self._schema, self._key))
 
     def merged(self) -> Iterator[pa.RecordBatch]:
-        """All rows in order: the least blocks of the runs are sorted together, up to the least of their last rows."""
-        runs = [_Run(path) for path in self._paths]
-        heads: list[pa.RecordBatch | None] = [run.next() for run in runs]
-        while True:
-            live = [h for h in heads if h is not None]
-            if not live:
-                return
-            if len(live) == 1:
-                yield live[0]
-                heads = [run.next() if h is not None else None for run, h in zip(runs, heads, strict=True)]
-                continue
-            yield from self._step(runs, heads)
+        """All rows in order."""
+        runs = [self._read(path) for paths in self._levels for path in paths]
+        return (b.rows for b in self._merge([*runs, iter(self._held)]))
 
-    def _step(self, runs: list[_Run], heads: list[pa.RecordBatch | None]) -> Iterator[pa.RecordBatch]:
-        """Emit every row up to the least last row of the blocks at hand; refill the runs that are used up."""
-        at = self._involved(heads)
-        blocks = [b for i in at if (b := heads[i]) is not None]
-        merged = pa.Table.from_batches(blocks).combine_chunks().to_batches()[0]
-        sizes = [b.num_rows for b in blocks]
-        rank, order = self._ranked(merged)
-        safe = int(rank[np.cumsum(sizes) - 1].min()) + 1
-        yield merged.take(pa.array(order[:safe]))
-        taken = rank < safe
-        start = 0
-        for i, block in zip(at, blocks, strict=True):
-            used = int(taken[start : start + block.num_rows].sum())
-            start += block.num_rows
-            heads[i] = block.slice(used) if used < block.num_rows else runs[i].next()
+    def _merge(self, runs: list[Iterator[_Block]]) -> Iterator[_Block]:
+        """Again and again, all rows up to the least of the last rows of the runs' blocks at hand."""
+        pairs = [(block, run) for run in runs if (block := next(run, None)) is not None]
+        while len(pairs) > 1:
+            blocks = [block for block, _ in pairs]
+            counts = _up_to_least_end(blocks)
+            yield self._joined([b.part(0, n) for b, n in zip(blocks, counts, strict=True) if n])
+            left = []
+            for (block, run), n in zip(pairs, counts, strict=True):
+                rest = block.part(n, block.rows.num_rows) if n < block.rows.num_rows else next(run, None)
+                if rest is not None:
+                    left.append((rest, run))
+            pairs = left
+        for block, run in pairs:
+            yield block
+            yield from run
 
-    def _involved(self, heads: list[pa.RecordBatch | None]) -> list[int]:
-        """The runs whose block begins at or before the least last row: only these have rows to emit now."""
-        at = [i for i, h in enumerate(heads) if h is not None]
-        ends = [h.slice(k, 1) for h in heads if h is not None for k in (0, h.num_rows - 1)]
-        rank, _ = self._ranked(pa.Table.from_batches(ends).combine_chunks().to_batches()[0])
-        least = rank[1::2].min()
-        return [i for i, first in zip(at, rank[::2], strict=True) if first <= least]
-
-    def _ranked(self, rows: pa.RecordBatch) -> tuple[Any, Any]:
-        """(place of each row in the order, rows in order) of a batch."""
-        order = _order(order_columns(rows, self._schema, self._key)).to_numpy()
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        return rank, order
+    def _joined(self, blocks: list[_Block]) -> _Block:
+        """The rows of some blocks in order."""
+        if len(blocks) == 1:
+            rows, keys = blocks[0].rows, blocks[0].keys
+        else:
+            columns = zip(*(b.rows.columns for b in blocks), strict=True)
+            rows = pa.RecordBatch.from_arrays([pa.concat_arrays(c) for c in columns], schema=self._schema.plain)
+            keys = pa.concat_arrays([b.keys for b in blocks])
+        order = _order(keys)
+        columns_ = [take(c, order) for c in rows.columns]
+        return _Block(pa.RecordBatch.from_arrays(columns_, schema=self._schema.plain), keys.take(order))
 
 
-class _Run:
-    """One sorted run, read a block at a time."""
-
-    def __init__(self, path: str) -> None:
-        self._reader = pa.ipc.open_file(pa.memory_map(path))
-        self._at = 0
-
-    def next(self) -> pa.RecordBatch | None:
-        if self._at >= self._reader.num_record_batches:
-            return None
-        self._at += 1
-        return self._reader.get_batch(self._at - 1)
+def _up_to_least_end(blocks: list[_Block]) -> Any:
+    """How many rows of each block are not above the least of the blocks' last rows; by binary search in all at once."""
+    sizes = np.array([b.rows.num_rows for b in blocks])
+    ends = pa.concat_arrays([b.keys.slice(n - 1, 1) for b, n in zip(blocks, sizes, strict=True)])
+    least = ends.slice(_order(ends)[0].as_py(), 1)
+    low, high = np.zeros(len(blocks), np.int64), sizes
+    while (at := np.flatnonzero(low < high)).size:
+        middle = (low + high) // 2
+        order = _order(pa.concat_arrays([*(blocks[i].keys.slice(middle[i], 1) for i in at), least])).to_numpy()
+        before = at[order[: int(np.flatnonzero(order == len(at))[0])]]  # a stable sort: equal ones come before `least`
+        after = np.setdiff1d(at, before)
+        low[before], high[after] = middle[before] + 1, middle[after]
+    return low
 
 
 def order_columns(batch: pa.RecordBatch, schema: Schema, key: tuple[str, ...]) -> pa.StructArray:
@@ -156,27 +192,35 @@ def _total_order(array: pa.Array, kind: str) -> pa.Array:
 
 def _order(keys: pa.StructArray) -> pa.Array:
     """Stable order of struct rows, nulls last."""
-    table = pa.table([keys.field(i) for i in range(keys.type.num_fields)], names=[str(i) for i in range(keys.type.num_fields)])
-    return pc.sort_indices(table, sort_keys=[(n, "ascending") for n in table.column_names], null_placement="at_end")
+    names = [str(i) for i in range(keys.type.num_fields)]
+    table = pa.table([keys.field(i) for i in range(len(names))], names=names)
+    return pc.sort_indices(table, sort_keys=[(n, "ascending") for n in names])
 
 
 def _unique(batches: Iterable[pa.RecordBatch], schema: Schema, key: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
     last: pa.StructArray | None = None
     for batch in batches:
-        if not batch.num_rows:
-            continue
         keys = order_columns(batch, schema, key)
         joined = keys if last is None else pa.concat_arrays([last, keys])
-        same = np.ones(max(len(joined) - 1, 0), bool)
+        same = np.ones(len(joined) - 1, bool)
         for i in range(len(key)):
             column = joined.field(i)
             a, b = column.slice(0, len(column) - 1), column.slice(1)
-            equal = pc.fill_null(pc.equal(a, b), False)
             both = pc.and_(pc.is_null(a), pc.is_null(b))
-            same &= pc.or_(equal, both).to_numpy(zero_copy_only=False)
+            same &= pc.or_(pc.fill_null(pc.equal(a, b), False), both).to_numpy(zero_copy_only=False)
         if same.any():
             row = int(np.flatnonzero(same)[0]) + (1 if last is None else 0)
-            shown = ", ".join(f"{n}={batch.column(schema.names.index(n))[row].as_py()!r}" for n in key)
-            raise CheckFailed(f"two rows have the key {shown}", "a key must be unique: remove the duplicate or add a column to the key")
+            shown = ", ".join(f"{n}={_shown(batch.column(schema.names.index(n))[row])}" for n in key)
+            hint = "a key must be unique: remove the duplicate or add a column to the key"
+            raise CheckFailed(f"two rows have the key {shown}", hint)
         last = keys.slice(len(keys) - 1)
         yield batch
+
+
+def _shown(value: Any) -> str:
+    """A value for people; the bare number of a date or time that Python has no type for."""
+    try:
+        plain = value.as_py()
+    except (ValueError, OverflowError, pa.ArrowException):
+        return str(value.value)
+    return repr(plain) if isinstance(plain, (str, bytes)) else str(plain)

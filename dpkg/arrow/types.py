@@ -127,9 +127,12 @@ def from_field(field: pa.Field, where: str = "", depth: int = 0) -> Type:
         raise Format(f"{where}: types nest more than {MAX_DEPTH} deep")
     t, meta = field.type, field.metadata or {}
     if isinstance(t, pa.BaseExtensionType):
-        return _extension(where, text(t.extension_name), _metadata(t), from_field(pa.field("", t.storage_type), where, depth + 1))
+        storage = from_field(pa.field("", t.storage_type), where, depth + 1)
+        packed = _metadata(t) if storage.kind != "extension" else b""
+        return _extension(where, text(t.extension_name), packed, storage)
     if _EXT_NAME in meta:
-        return _extension(where, text(meta[_EXT_NAME]), meta.get(_EXT_META, b""), from_field(pa.field("", t), where, depth + 1))
+        storage = from_field(pa.field("", t), where, depth + 1)
+        return _extension(where, text(meta[_EXT_NAME]), meta.get(_EXT_META, b""), storage)
     if t in _BY_ARROW:
         return Type(_BY_ARROW[t])
     if pa.types.is_dictionary(t) or pa.types.is_run_end_encoded(t):

@@ -22,7 +22,11 @@ from dpkg.objects import canonical_json
 from dpkg.oid import Oid, context
 
 Sink = Callable[[Any], Any]
-NANS = {2: (np.uint16, np.float16, 0x7E00), 4: (np.uint32, np.float32, 0x7FC00000), 8: (np.uint64, np.float64, 0x7FF8 << 48)}
+NANS = {
+    2: (np.uint16, np.float16, 0x7E00),
+    4: (np.uint32, np.float32, 0x7FC00000),
+    8: (np.uint64, np.float64, 0x7FF8 << 48),
+}
 WIDTH = {
     **{f"{s}int{w}": w // 8 for w in (8, 16, 32, 64) for s in ("", "u")},
     **{"float16": 2, "float32": 4, "float64": 8, "date": 4, "time_ms": 4},
@@ -99,25 +103,28 @@ def _payload(array: pa.Array, t: Type, sink: Sink) -> None:
 
 def _fixed(array: pa.Array, t: Type) -> Any:
     """The little-endian bytes of fixed-width values, NaN made one."""
-    width = width_of(t)
-    data = array.buffers()[1]
-    if data is None or not len(array):
+    if not len(array):
         return b""
-    raw = memoryview(data)[array.offset * width : (array.offset + len(array)) * width]
+    width = width_of(t)
     if t.kind in FLOATS:
         return _little(float_bits(array, width))
+    raw = slots(array, np.uint8, width)
     if sys.byteorder == "big" and t.kind != "fixed_binary":
-        word = width if width <= 8 else width  # decimals are one integer of their whole width
-        return np.frombuffer(raw, np.uint8).reshape(-1, word)[:, ::-1].tobytes()
-    return raw
+        raw = raw.reshape(-1, width)[:, ::-1].copy()
+    return raw.data
+
+
+def slots(array: pa.Array, dtype: Any, words: int = 1) -> Any:
+    """The values of a fixed-width array that is not empty, `words` numbers of a numpy type for each; nulls are whatever is there."""
+    size = np.dtype(dtype).itemsize * words
+    return np.frombuffer(array.buffers()[1], dtype, len(array) * words, array.offset * size)
 
 
 def float_bits(array: pa.Array, width: int) -> Any:
     """The IEEE bits of a float array's slots as unsigned integers, every NaN the same."""
     uint, real, nan = NANS[width]
-    values = np.frombuffer(array.buffers()[1], real)[array.offset : array.offset + len(array)]
-    bad = np.isnan(values)
-    bits = values.view(uint)
+    bits = slots(array, uint) if len(array) else np.zeros(0, uint)
+    bad = np.isnan(bits.view(real))
     if bad.any():
         bits = bits.copy()
         bits[bad] = nan
@@ -139,9 +146,9 @@ def _bits(array: pa.Array) -> Any:
         out = raw[start : start + (n + 7) // 8].copy()
         if n % 8:
             out[-1] &= (1 << n % 8) - 1
-        return memoryview(out)
+        return out.data
     bits = np.unpackbits(raw, bitorder="little")[array.offset : array.offset + n]
-    return memoryview(np.packbits(bits, bitorder="little"))
+    return np.packbits(bits, bitorder="little").data
 
 
 def string_offsets(array: pa.Array) -> Any:
@@ -149,7 +156,7 @@ def string_offsets(array: pa.Array) -> Any:
     data = array.buffers()[1]
     if data is None or not len(array):
         return np.zeros(1, np.int32)
-    return np.frombuffer(data, np.int32)[array.offset : array.offset + len(array) + 1]
+    return np.frombuffer(data, np.int32, len(array) + 1, 4 * array.offset)
 
 
 def _lengths(array: pa.Array) -> Any:
@@ -197,10 +204,10 @@ def total_bytes(array: pa.Array, t: Type) -> int:
         if array.null_count:
             array = drop_null(array)
         offsets = string_offsets(array)
-        return n + 4 * present + int(offsets[-1]) - int(offsets[0])
+        return int(n + 4 * present + int(offsets[-1]) - int(offsets[0]))
     if t.items:
         return int(row_bytes(array, t).sum())
-    return n + present * (1 if t.kind == "bool" else width_of(t))
+    return int(n + present * (1 if t.kind == "bool" else width_of(t)))
 
 
 def batch_bytes(batch: pa.RecordBatch, schema: Schema) -> int:

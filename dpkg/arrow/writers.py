@@ -182,6 +182,8 @@ def _plain(array: pa.Array) -> pa.Array:
         return _plain(pc.run_end_decode(array))
     if _t.is_large_string(array.type) or _t.is_string_view(array.type):
         return array.cast(pa.string())
+    if _t.is_list_view(array.type) or _t.is_large_list_view(array.type):
+        return array.cast(pa.large_list(array.type.value_type))
     return array.cast(pa.float32()) if _t.is_float16(array.type) else array
 
 
@@ -189,6 +191,8 @@ def _json(array: pa.Array) -> pa.Array:
     """Each value as JSON; no nulls."""
     array = _plain(array)
     kind = array.type
+    if not len(array):
+        return pa.array([], pa.string())
     if _t.is_null(kind):
         return pc.fill_null(array.cast(pa.string()), "null")
     if _t.is_struct(kind):
@@ -225,15 +229,20 @@ def _json_struct(array: pa.Array) -> pa.Array:
 
 
 def _json_list(array: pa.Array) -> pa.Array:
-    if _t.is_map(array.type):
-        kind = array.type
-        pairs = array.cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
-        key, value = pc.list_flatten(pairs).flatten()
-        lengths, items = pc.list_value_length(pairs), _join(["[", _json(key), ",", _json(value), "]"])
+    """Of the buffers themselves: Arrow's flatten and casts of sliced lists with nulls make broken arrays."""
+    kind, first, rows = array.type, array.offset, len(array)
+    if _t.is_fixed_size_list(kind):
+        bounds = np.arange(first, first + rows + 1, dtype=np.int64) * kind.list_size
     else:
-        lengths, items = pc.list_value_length(array), _json(pc.list_flatten(array))
-    ends = np.cumsum(pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False), dtype=np.int32)
-    texts = pa.ListArray.from_arrays(pa.array(np.concatenate([np.zeros(1, np.int32), ends])), items)
+        width = np.int64 if _t.is_large_list(kind) else np.int32
+        bounds = np.frombuffer(array.buffers()[1], width)[first : first + rows + 1].astype(np.int64)
+    start, length = int(bounds[0]), int(bounds[-1] - bounds[0])
+    if _t.is_map(kind):
+        key, value = (_json(child.slice(start, length)) for child in (array.keys, array.items))
+        items = _join(["[", key, ",", value, "]"])
+    else:
+        items = _json(array.values.slice(start, length))
+    texts = pa.ListArray.from_arrays(pa.array((bounds - start).astype(np.int32)), items)
     return _join(["[", pc.binary_join(texts, ","), "]"])
 
 

@@ -32,7 +32,8 @@ def overview(version: str) -> Iterator[Line]:
         for name, summary in commands.items():
             yield ("  ", ("cyan", f"{name:<14}"), summary)
     yield ""
-    yield "'dpk COMMAND --help' tells more. A package is written owner/name[@revision][/path]."
+    yield "A package is written owner/name[@revision][/path]."
+    yield "'dpk COMMAND --help' tells more."
 
 
 def of_command(command: Command, width: int) -> Iterator[Line]:
@@ -78,6 +79,11 @@ def _row(name: str, text: str, width: int) -> Iterator[Line]:
 def _wrap(start: str, words: list[str], width: int, indent: int) -> Iterator[str]:
     """A usage line; each word stays whole (its spaces are \\0)."""
     text = textwrap.fill(
-        " ".join(words), width, initial_indent=start, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        " ".join(words),
+        width,
+        initial_indent=start,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
     yield from (text or start).replace("\0", " ").splitlines()

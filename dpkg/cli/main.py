@@ -140,7 +140,9 @@ def _drop_output() -> None:
 
 def run() -> None:
     """The entry point of the `dpk` script."""
-    gc.set_threshold(50_000, 10, 10)  # a quarter of a short command's time went into collections during imports and at exit
+    gc.set_threshold(
+        50_000, 10, 10
+    )  # a quarter of a short command's time went into collections during imports and at exit
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by who called us

@@ -109,7 +109,12 @@ def _plain(value: Any) -> Any:
 def show_error(error: DpkgError, as_json: bool) -> None:
     """An error, on stderr: its sentence, and what to do next; or one JSON object."""
     if as_json:
-        said = {"error": type(error).__name__, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        said = {
+            "error": type(error).__name__,
+            "message": error.message,
+            "hint": error.hint,
+            "exit_code": error.exit_code,
+        }
         sys.stderr.write(to_json(said) + "\n")
         return
     colour = coloured(sys.stderr)

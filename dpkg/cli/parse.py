@@ -48,7 +48,7 @@ def common(args: list[str]) -> frozenset[str]:
 def parse(command: Command, args: list[str]) -> Parsed:
     """What `args` give. Only parameters that are given are there: for the others the defaults hold. Raises Usage."""
     options = {flag: opt for opt in command.opts for flag in opt.flags.split()}
-    todo, words, said = deque(args), [], set()
+    todo, words, said = deque(args), list[str](), set[str]()
     values: dict[str, Any] = {}
     while todo:
         arg = todo.popleft()
@@ -95,10 +95,14 @@ def _value(flag: str, opt: Opt, given: str | None, todo: deque[str], flags: set[
         if not todo:
             raise Usage(f"'{flag}' needs {wanted}, and nothing follows it")
         if todo[0] in flags:
-            raise Usage(f"'{flag}' needs {wanted}, and '{todo[0]}' is an option", f"write {opt.flags.split()[-1]}={todo[0]}")
+            raise Usage(
+                f"'{flag}' needs {wanted}, and '{todo[0]}' is an option", f"write {opt.flags.split()[-1]}={todo[0]}"
+            )
         given = todo.popleft()
     if opt.choices and given not in opt.choices:
-        raise Usage(f"'{given}' is no value of '{flag}'", _near(given, opt.choices) or f"one of: {', '.join(opt.choices)}")
+        raise Usage(
+            f"'{given}' is no value of '{flag}'", _near(given, opt.choices) or f"one of: {', '.join(opt.choices)}"
+        )
     assert opt.type is not None
     try:
         return opt.type(given)

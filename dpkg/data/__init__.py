@@ -1,7 +1,8 @@
-"""Data as imports: `from dpkg.data.acme import sales`; `sales.transactions()` is a DataFrame. Nothing is read before it is asked for.
+"""Data as imports: `from dpkg.data.acme import sales`; `sales.transactions()` is a DataFrame. Nothing is read before it
+is asked for, and each import sees what is installed then.
 
-`import dpkg.data.acme.sales` and `from dpkg.data.acme.sales import transactions` work too. In names, `_` also stands for `-` and `.`
-where that is unambiguous. `dpkg.load("acme/sales@v1")` opens any revision.
+`import dpkg.data.acme.sales` and `from dpkg.data.acme.sales import transactions` work too. In names, `_` also stands for
+`-` and `.` where that is unambiguous. `dpkg.load("acme/sales@v1")` opens any revision.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from dpkg.data.finder import Finder
-from dpkg.data.node import Blob, Node, Table, Tree, load
+from dpkg.data._finder import Finder, owners
+from dpkg.data._node import Blob, Node, Table, Tree, load
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,7 +26,7 @@ def __getattr__(name: str) -> ModuleType:
     """`dpkg.data.acme` without an import of its own."""
     from importlib import import_module
 
-    if name.startswith("_"):
+    if name.startswith("__"):
         raise AttributeError(f"module 'dpkg.data' has no attribute '{name}'")
     try:
         return import_module(f"dpkg.data.{name}")
@@ -34,6 +35,4 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def __dir__() -> list[str]:
-    from dpkg.data.finder import owners
-
     return sorted([*__all__, *owners()])

@@ -66,7 +66,7 @@ class IndexBuilder:
         if self._leaf_stats and level == 0 and open_.entries:
             stats = self._leaf_stats(len(open_.entries))
         oid = self._write(node.join(self._kind, level, open_.encoded, stats))
-        entries, rows, size = (sum(x) for x in zip(*(e.counts for e in open_.entries), strict=True)) if open_.entries else (0, 0, 0)
+        entries, rows, size = node.sums(open_.entries)
         key = open_.entries[-1].key if open_.entries else ""
         return node.InnerEntry(key, oid, entries, rows, size, self._kind)
 
@@ -102,11 +102,9 @@ class _Open:
 
 def build_tree(entries: Iterable[node.TreeEntry], write: WriteNode) -> node.InnerEntry:
     """The tree of some entries, in any order. Raises Format for a name that stands twice or is none."""
-    ordered = sorted(entries, key=lambda e: e.key_bytes)
     builder = IndexBuilder(node.TREE, write)
     last = None
-    for entry in ordered:
-        node.check_name(entry.name)
+    for entry in sorted(entries, key=lambda e: node.check_name(e.name).encode()):
         if entry.name == last:
             raise Format(f"a tree has two entries named '{entry.name}'")
         last = entry.name

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dpkg.errors import Corrupt, Format, NotFound
-from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
+from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry, sums
 from dpkg.oid import Oid
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def read_node(odb: Odb, oid: Oid, kind: str, expect: InnerEntry | None = None) -
     if node.kind != kind:
         raise Corrupt(f"node {oid} is of kind {node.kind}, not {kind}", "run 'dpk verify'")
     if expect is not None:
-        sums = tuple(sum(x) for x in zip(*(e.counts for e in node.entries), strict=True))
-        if sums != expect.counts or node.entries[-1].key != expect.key:
+        if not node.entries or sums(node.entries) != expect.counts or node.entries[-1].key != expect.key:
             raise Corrupt(f"node {oid} does not hold what the entry above it says", "run 'dpk verify'")
     return node
 
@@ -55,9 +54,13 @@ def child(odb: Odb, node: Node, entry: InnerEntry) -> Node:
 
 
 def tree_entries(odb: Odb, root: Oid) -> Iterator[TreeEntry]:
-    """The names of a tree, in bytewise order."""
+    """The names of a tree, in bytewise order (IDX-1)."""
+    last = b""
     for node in leaves(odb, root, TREE):
+        if node.entries and node.entries[0].key_bytes <= last:  # within a node, Node.decode has looked
+            raise Corrupt(f"the names of tree {root} are not in order", "run 'dpk verify'")
         yield from node.entries
+        last = node.entries[-1].key_bytes if node.entries else last
 
 
 def fragment_entries(odb: Odb, root: Oid) -> Iterator[FragmentEntry]:
@@ -69,7 +72,7 @@ def fragment_entries(odb: Odb, root: Oid) -> Iterator[FragmentEntry]:
 def find(odb: Odb, root: Oid, name: str) -> TreeEntry | None:
     """The entry of a tree with this name, or None; reads one node a level."""
     node = read_node(odb, root, TREE)
-    key = name.encode(errors="surrogateescape")
+    key = name.encode(errors="surrogatepass")
     while True:
         at = bisect_left(node.entries, key, key=lambda e: e.key_bytes)
         if at == len(node.entries):

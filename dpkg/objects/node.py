@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dpkg.errors import Format
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 MAX_ENTRIES, MAX_BYTES, MAX_LEVELS, MAX_NAME = 1024, 1 << 20, 16, 1024
 TREE, FRAGMENTS = "tree", "fragments"
 _COUNT_LIMIT = 2**53 - 1
+_FRAME_BYTES = len('{"entries":[],"kind":"fragments","level":0,"stats":""}') + 64  # of a node beside its entries
+_BY_TYPE = {"blob": set[str](), "table": {"rows"}, "tree": {"rows", "entries"}}  # members of a tree's entry beside those of all
 Bytes = bytes  # in the classes below `bytes` is a member
 
 
@@ -124,6 +127,8 @@ class Node:
     @classmethod
     def decode(cls, data: bytes) -> Node:
         """The node written as `data`. Raises Format for anything that IDX-1 to IDX-4 do not allow."""
+        if len(data) > MAX_BYTES + _FRAME_BYTES:
+            raise Format("a node is larger than 1 MiB")
         value = canonical_json.decode(data)
         if not isinstance(value, dict):
             raise Format("a node is not an object")
@@ -138,12 +143,18 @@ class Node:
             raise Format("a node has no entries, or too many")
         parse = _inner(kind) if level else (_tree_entry if kind == TREE else _fragment_entry)
         entries = tuple(parse(e) for e in raw)
-        if kind == TREE and any(a.key_bytes >= b.key_bytes for a, b in zip(entries, entries[1:], strict=False)):
+        if kind == TREE and any(a.key_bytes >= b.key_bytes for a, b in pairwise(entries)):
             raise Format("a tree's names are not in order")
         stats = value.get("stats")
         if leaf_of_fragments and (stats is None) != (not entries):
             raise Format("a node of fragments does not name its statistics")
         return cls(kind, level, entries, _oid(stats) if stats is not None else None)
+
+
+def sums(entries: Iterable[Entry]) -> tuple[int, int, int]:
+    """(entries, rows, bytes) below some entries."""
+    counts = [e.counts for e in entries]
+    return sum(c[0] for c in counts), sum(c[1] for c in counts), sum(c[2] for c in counts)
 
 
 def join(kind: str, level: int, entries: list[bytes], stats: Oid | None) -> bytes:
@@ -185,15 +196,14 @@ def _members(value: Any, names: set[str]) -> None:
 
 def _tree_entry(value: Any) -> TreeEntry:
     kind = value.get("type") if isinstance(value, dict) else None
-    more = {"blob": set(), "table": {"rows"}, "tree": {"rows", "entries"}}.get(kind)  # type: ignore[arg-type]
-    if more is None:
+    if not isinstance(kind, str) or kind not in _BY_TYPE:
         raise Format("a tree's entry is neither blob, table nor tree")
-    _members(value, {"bytes", "name", "oid", "type"} | more)
+    _members(value, {"bytes", "name", "oid", "type"} | _BY_TYPE[kind])
     if not isinstance(value["name"], str):
         raise Format("a tree's entry has no name")
     size, rows, entries = _counts({"rows": 0, "entries": 0, **value}, "bytes", "rows", "entries")
     meta = _oid(value["meta"]) if "meta" in value else None
-    return TreeEntry(check_name(value["name"]), str(kind), _oid(value["oid"]), size, rows, entries, meta)
+    return TreeEntry(check_name(value["name"]), kind, _oid(value["oid"]), size, rows, entries, meta)
 
 
 def _fragment_entry(value: Any) -> FragmentEntry:

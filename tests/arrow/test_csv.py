@@ -109,6 +109,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(tables(), st.integers(1, 80), st.sampled_from([1, 2, 4, 1000]), st.sampled_from(NULLS), st.randoms())
 @example(([["1"], ["1.5"], ["9007199254740993"]], "\n", False), 5, 1000, ("",), random.Random(1))
 @example(([["1", '"a']], "\n", False), 5, 1000, ("",), random.Random(1))
+@example(([['"x"', ""]], "\n", False), 5, 1000, ("",), random.Random(3))
 @example(([["\ufeff"]], "\n", False), 5, 1000, ("",), random.Random(1))
 def test_same_as_the_reference_at_any_block_size(
     scratch: Path, table: Any, block: int, suggest: int, nulls: tuple[str, ...], rnd: random.Random

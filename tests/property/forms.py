@@ -83,7 +83,7 @@ def spell(rng: random.Random, name: str, t: Any, values: list[Any]) -> pa.Field:
         if rng.random() < 0.5:
             made = pa.run_end_encoded(rng.choice([pa.int16(), wide, pa.int64()]), made)
         else:
-            made = pa.dictionary(rng.choice([pa.int8(), pa.uint16(), wide, pa.int64()]), made, rng.random() < 0.3)
+            made = pa.dictionary(rng.choice([pa.int8() if len(values) < 50 else wide, pa.uint16(), wide]), made, rng.random() < 0.3)
     nullable = pa.types.is_run_end_encoded(made) or made == pa.null() or any(v is None for v in values) or rng.random() < 0.7
     return pa.field(name, made, nullable=nullable, metadata=rng.choice([None, {"unit": "m"}]))
 

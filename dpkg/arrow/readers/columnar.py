@@ -21,7 +21,7 @@ PARQUET, ARROW = "Parquet file", "Arrow data"
 _ROWS = 1 << 16
 _BYTES = 4 << 20  # of a batch, about
 _MAPPED = 64 << 20  # Arrow files with larger batches are mapped, not read
-_BROKEN = (pa.ArrowException, OSError, ValueError, UnicodeDecodeError, OverflowError)
+BROKEN = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)  # lengths may be anything
 
 
 class ColumnarSource:
@@ -36,8 +36,10 @@ class ColumnarSource:
         what: str,
     ) -> None:
         self._path, self._read, self._what = path, read, what
-        self._trusted = what == PARQUET  # its decoder checks what it makes, Arrow IPC's takes offsets as they are
-        names = list(schema.names)
+        try:
+            names = [field.name for field in schema if str(field.type) is not None]  # also those within must be UTF-8
+        except UnicodeDecodeError as e:
+            raise damaged(path, what, e) from None
         unique(names, path)
         self._rules = rules_of(options, names, path)
         self._fields = list(schema)
@@ -63,9 +65,7 @@ class ColumnarSource:
                 batch = next(batches, None)
                 if batch is None:
                     return
-                if not self._trusted:
-                    batch.validate(full=True)
-            except _BROKEN as e:
+            except BROKEN as e:
                 raise damaged(self._path, self._what, e) from None
             columns = [self._column(i, c, done) for i, c in enumerate(batch.columns)]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -143,7 +143,7 @@ def parquet(path: str, options: ReadOptions) -> ColumnarSource:
         with open_file(path) as source:
             file = pq.ParquetFile(source)
             schema, footer = file.schema_arrow, file.metadata
-    except _BROKEN as e:
+    except BROKEN as e:
         raise damaged(path, PARQUET, e) from None
     size = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
     rows = max(1024, min(_ROWS, _BYTES * max(1, footer.num_rows) // max(1, size)))
@@ -169,7 +169,7 @@ def arrow(path: str, options: ReadOptions) -> ColumnarSource:
             reader = opener(source)
             schema = reader.schema
             mapped = is_file and os.path.getsize(path) // max(1, reader.num_record_batches) > _MAPPED
-    except _BROKEN as e:
+    except BROKEN as e:
         if not is_file and start[:4] != b"\xff\xff\xff\xff":
             raise Format(
                 f"{path} is no Arrow file or stream: it starts with {start[:6]!r}", "is it of another format?"
@@ -184,8 +184,10 @@ def arrow(path: str, options: ReadOptions) -> ColumnarSource:
 
 
 def sliced(reader: Any, is_file: bool) -> Iterator[pa.RecordBatch]:
+    """Its batches, checked (IPC takes offsets into buffers as they come), in slices."""
     batches = (reader.get_batch(i) for i in range(reader.num_record_batches)) if is_file else reader
     for batch in batches:
+        batch.validate(full=True)
         step = max(1024, min(_ROWS, _BYTES * max(1, batch.num_rows) // max(1, batch.nbytes)))
         for start in range(0, batch.num_rows, step):
             yield batch.slice(start, step)

@@ -1,19 +1,19 @@
-"""A CSV file read row by row, with the line on which each row starts. Slow: for messages only."""
+"""Some rows of a CSV file, and, slowly and for messages only, the line on which each starts."""
 
 from __future__ import annotations
 
 import csv
 import io
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from dpkg.arrow.readers.files import open_text, read
-from dpkg.arrow.readers.textinput import NUL, physical_lines
+import numpy as np
+
 from dpkg.errors import Format
 
-_PIECE = 1 << 22
+NUL = "\0"
+_ENCODING_HINT = "if it is in another encoding, name it, such as latin-1"
 
 
 @dataclass(frozen=True)
@@ -22,115 +22,74 @@ class Place:
 
     path: str
     delimiter: str
-    encoding: str
+    encoding: str = "utf-8"
     codec: str | None = None
 
 
-def _texts(place: Place) -> Iterator[str]:
-    """The file in pieces that end with a line; bytes that are not text are lone surrogates."""
-    source = open_text(place.path, place.codec)
-    try:
-        text = io.TextIOWrapper(
-            io.BufferedReader(_Bytes(place.path, source)), place.encoding, "surrogateescape", newline=""
-        )
-        rest = text.read(_PIECE).removeprefix("\ufeff")
-        while rest:
-            more = text.read(_PIECE)
-            cut = 1 + max(rest.rfind("\n"), rest.rfind("\r", 0, len(rest) - 1)) if more else len(rest)
-            if cut:
-                yield rest[:cut]
-            rest = rest[cut:] + more
-    except UnicodeError as e:
-        raise Format(f"{place.path} is not valid {place.encoding}: {e}", "name its encoding") from None
-    finally:
-        source.close()
+@dataclass(frozen=True)
+class Chunk:
+    """Whole rows, in UTF-8. `line` is that of the first."""
 
+    place: Place
+    line: int
+    data: bytes
 
-class _Bytes(io.RawIOBase):
-    """Arrow's stream as Python's."""
+    @property
+    def is_blank(self) -> bool:
+        return self.data[:1] in (b"", b"\n", b"\r") and not self.data.strip(b"\r\n")
 
-    def __init__(self, path: str, source: object) -> None:
-        self._path, self._source = path, source
+    @property
+    def next_line(self) -> int:
+        returns = self.data.count(b"\r") - self.data.count(b"\r\n") if b"\r" in self.data else 0
+        return self.line + int(np.count_nonzero(np.frombuffer(self.data, np.uint8) == 10)) + returns
 
-    def readable(self) -> bool:
-        return True
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Line and cells of each row. Raises Format for what is not CSV at all."""
+        csv.field_size_limit(1 << 30)
+        line = self.line
+        reader = csv.reader(self._lines(), delimiter=self.place.delimiter)
+        for cells in reader:
+            if cells == [NUL]:
+                return
+            if cells and NUL in cells[-1]:
+                raise unclosed(self.place, line)
+            if cells:
+                yield line, cells
+            line = self.line + reader.line_num
 
-    def readinto(self, buffer: Any, /) -> int:
-        data = read(self._path, self._source, len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _checked(piece: str, start: int, path: str) -> Iterator[str]:
-    clean = piece.isascii() or not any("\ud800" <= c <= "\udfff" for c in set(piece))
-    for number, line in enumerate(physical_lines(piece), start):
-        if not clean and any("\ud800" <= c <= "\udfff" for c in line):
-            raise Format(
-                f"{path}, line {number}: not valid UTF-8", "if it is in another encoding, name it, such as latin-1"
-            )
-        if NUL in line:
-            raise Format(f"{path}, line {number}: a NUL byte", "is it a text file?")
-        yield line
-
-
-def rows(place: Place) -> Iterator[tuple[int, list[str]]]:
-    """Line and cells of each row, the header first. Raises Format for what is not CSV at all."""
-    return _rows(_texts(place), 1, place)
-
-
-def _rows(pieces: Iterator[str], start: int, place: Place) -> Iterator[tuple[int, list[str]]]:
-    csv.field_size_limit(1 << 30)
-    first = start
-
-    def lines() -> Iterator[str]:
-        seen = first
-        for piece in pieces:
-            for line in _checked(piece, seen, place.path):
-                seen += 1
-                yield line
+    def _lines(self) -> Iterator[str]:
+        """And a NUL, which a quote that is not closed swallows."""
+        for number, line in enumerate(physical_lines(self.data.decode("utf-8", "surrogateescape")), self.line):
+            where = f"{self.place.path}, line {number}"
+            if not line.isascii() and any("\ud800" <= c <= "\udfff" for c in line):
+                raise Format(f"{where}: not valid UTF-8", _ENCODING_HINT)
+            if NUL in line:
+                raise Format(f"{where}: a NUL byte", "is it a text file?")
+            yield line
         yield NUL
 
-    reader = csv.reader(lines(), delimiter=place.delimiter)
-    for cells in reader:
-        if cells == [NUL]:
-            return
-        if cells and NUL in cells[-1]:
-            message = f'{place.path}, line {start}: a quote (") is not closed'
-            raise Format(message, "close it, or double it if it is text")
-        if cells:
-            yield start, cells
-        start = first + reader.line_num
+    def lines(self, rows: Iterable[int]) -> dict[int, int]:
+        """The lines on which some of the rows start; the first is row 0."""
+        wanted = set(rows)
+        if not any(mark in self.data for mark in (b'"', b"\r", b"\n\n")) and not self.data.startswith(b"\n"):
+            return {row: self.line + row for row in wanted}
+        return {row: line for row, (line, _) in enumerate(self.rows()) if row in wanted}
+
+    def explain(self, width: int, otherwise: str) -> NoReturn:
+        """Raises Format for the first thing that is wrong."""
+        for line, cells in self.rows():
+            if len(cells) != width:
+                raise Format(
+                    f"{self.place.path}, line {line}: the row has {len(cells)} cells, the header {width}",
+                    "is a cell with the delimiter in it not quoted?",
+                )
+        raise Format(f"{self.place.path}, line {self.line} or after: {otherwise}")
 
 
-def explain(place: Place, otherwise: str) -> NoReturn:
-    """Raises Format for the first thing that is wrong with a file."""
-    width = 0
-    for line, cells in rows(place):
-        width = width or len(cells)
-        if len(cells) != width:
-            raise Format(
-                f"{place.path}, line {line}: the row has {len(cells)} cells, the header {width}",
-                "is a cell with the delimiter in it not quoted?",
-            )
-    raise Format(f"{place.path}: {otherwise}")
+def unclosed(place: Place, line: int) -> Format:
+    return Format(f'{place.path}, line {line}: a quote (") is not closed', "close it, or double it if it is text")
 
 
-def lines_of(wanted: Iterable[int], place: Place) -> dict[int, int]:
-    """The lines on which rows start; the first after the header is row 0."""
-    left, found = sorted(set(wanted), reverse=True), {}
-    pieces, row, line = _texts(place), -1, 1
-    for piece in pieces:
-        if '"' in piece or "\r" in piece or "\n\n" in piece or piece.startswith("\n"):
-            pieces = itertools.chain((piece,), pieces)
-            break
-        count = piece.count("\n") + (not piece.endswith("\n"))
-        while left and left[-1] < row + count:
-            found[left[-1]] = line + left[-1] - row
-            left.pop()
-        row, line = row + count, line + count
-    for at, (start, _) in enumerate(_rows(pieces, line, place) if left else (), row):
-        if at == left[-1]:
-            found[left.pop()] = start
-        if not left:
-            break
-    return found
+def physical_lines(text: str) -> Iterator[str]:
+    """Lines with their ends, which are LF, CRLF or CR."""
+    return iter(io.StringIO(text, newline=""))

@@ -11,18 +11,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.csv
 
 from dpkg.arrow.readers.base import ColumnRule, ReadOptions, Restart, Widened, label, rules_of
-from dpkg.arrow.readers.csvblocks import Blocks
-from dpkg.arrow.readers.csvlines import Place, lines_of
+from dpkg.arrow.readers.csvchunks import Chunks
+from dpkg.arrow.readers.csvlines import Chunk, Place
 from dpkg.arrow.readers.declared import Converter, converter, type_of
+from dpkg.arrow.readers.encodings import is_utf8
 from dpkg.arrow.readers.kinds import START, State
 from dpkg.arrow.readers.texts import convert, first_bad, widen
-from dpkg.errors import Format
+from dpkg.errors import DpkgError, Format
 
 SUGGEST = 1000  # rows
-AHEAD = 2  # blocks
-Numbered = tuple[int, pa.RecordBatch]
+AHEAD = 3  # chunks
+_BOM = b"\xef\xbb\xbf"
+Parsed = tuple[Chunk, pa.RecordBatch]
 
 
 @dataclass
@@ -31,7 +34,9 @@ class _Column:
     declared: tuple[pa.DataType, Converter] | None
     state: State = START
     first: pa.DataType = None
-    widest: tuple[int, str] | None = None  # the row and the text that brought it to its state, after the first rows
+    widest: tuple[int, str] | None = (
+        None  # line and text of the cell that brought it to its state, after the first rows
+    )
 
     @property
     def type(self) -> pa.DataType:
@@ -40,11 +45,11 @@ class _Column:
 
 @dataclass
 class _Outcome:
-    """What one block became under the states of its time; None for columns with a text that did not fit."""
+    """What a chunk became under the states of its time; None for columns with a text that did not fit."""
 
-    row: int
-    raw: pa.RecordBatch
+    chunk: Chunk
     states: list[State]
+    raw: pa.RecordBatch = None
     arrays: list[pa.Array | None] = field(default_factory=list)
     big: list[bool] = field(default_factory=list)
 
@@ -54,11 +59,12 @@ class CsvSource:
 
     def __init__(self, place: Place, options: ReadOptions, block: int | None = None) -> None:
         self._place = place
-        self._blocks = Blocks(place, options.nulls, block)
-        names = self._blocks.names
+        self._chunks = Chunks(place, block)
+        self._parser = _Parser(len(self._chunks.names), place.delimiter, options.nulls)
+        names = self._chunks.names
         rules = rules_of(options, names, place.path)
         self._columns = [_Column(r.name or name, _declared(r)) for name, r in zip(names, rules, strict=True)]
-        self._head: Iterator[Numbered] | None = None
+        self._head: Iterator[Chunk] | None = None
         self._suggested = self._final = False
         self._widened: list[Widened] = []
 
@@ -66,7 +72,7 @@ class CsvSource:
     def schema(self) -> pa.Schema:
         """What the first rows suggest; after a pass, or a `Restart`, the final one."""
         if not self._suggested:
-            self._head = self._suggest(iter(self._blocks))
+            self._head = self._suggest(iter(self._chunks))
         return pa.schema([(c.name, c.type) for c in self._columns])
 
     @property
@@ -79,9 +85,9 @@ class CsvSource:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Raises `Restart` once if the first rows suggested too narrow types."""
         schema = self.schema
-        blocks, self._head = self._head or iter(self._blocks), None
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            outcomes = self._outcomes(blocks, pool)
+        chunks, self._head = self._head or iter(self._chunks), None
+        with pool() as threads:
+            outcomes = self._outcomes(chunks, threads)
             for outcome in outcomes:
                 if None in outcome.arrays:
                     self._infer(itertools.chain((outcome,), outcomes))
@@ -91,36 +97,44 @@ class CsvSource:
                 yield pa.RecordBatch.from_arrays(outcome.arrays, schema=schema)
         self._final = True
 
-    def _suggest(self, blocks: Iterator[Numbered]) -> Iterator[Numbered]:
-        """Takes the state of the first rows; the blocks again, from the start."""
-        held, rows = [], 0
-        for numbered in blocks:
-            held.append(numbered)
-            rows += numbered[1].num_rows
-            if rows >= SUGGEST:
-                break
-        for i, column in enumerate(self._columns):
-            left = 0 if column.declared else SUGGEST
-            for _, raw in held:
-                cells = raw.column(i).slice(0, left)
-                left -= len(cells)
-                for _, state in widen(column.state, cells):
+    def _suggest(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """Takes the state of the first rows; the chunks again, from the start."""
+        held, left = [], SUGGEST
+        for chunk in chunks:
+            held.append(chunk)
+            raw = self._parser.parse(chunk).slice(0, left)
+            left -= raw.num_rows
+            for column, cells in zip(self._columns, raw.columns, strict=True):
+                for _, state in widen(column.state, cells) if not column.declared else ():
                     column.state = state
+            if not left:
+                break
+        for column in self._columns:
             column.first = column.type
         self._suggested = True
-        return itertools.chain(held, blocks)
+        return itertools.chain(held, chunks)
 
-    def _outcomes(self, blocks: Iterator[Numbered], pool: ThreadPoolExecutor) -> Iterator[_Outcome]:
-        """In order, a few blocks ahead."""
+    def _outcomes(self, chunks: Iterator[Chunk], threads: ThreadPoolExecutor) -> Iterator[_Outcome]:
+        """In order, a few ahead. Errors too come in order."""
         pending: deque[Future[_Outcome]] = deque()
-        for row, raw in blocks:
-            pending.append(pool.submit(self._convert, _Outcome(row, raw, [c.state for c in self._columns])))
+        failure: DpkgError | None = None
+        while failure is None:
+            try:
+                chunk = next(chunks, None)
+            except DpkgError as e:
+                chunk, failure = None, e
+            if chunk is None:
+                break
+            pending.append(threads.submit(self._convert, _Outcome(chunk, [c.state for c in self._columns])))
             if len(pending) > AHEAD:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+        if failure is not None:
+            raise failure
 
     def _convert(self, outcome: _Outcome) -> _Outcome:
+        outcome.raw = self._parser.parse(outcome.chunk)
         for column, state, cells in zip(self._columns, outcome.states, outcome.raw.columns, strict=True):
             values, big = (column.declared[1](cells), False) if column.declared else convert(state, cells)
             outcome.arrays.append(values)
@@ -131,41 +145,76 @@ class CsvSource:
         """To the end of the file, for the final states only."""
         for outcome in outcomes:
             self._refuse(outcome)
-            for i, column in enumerate(self._columns):
-                self._absorb(column, outcome, i)
-        lines = lines_of({c.widest[0] for c in self._columns if c.widest}, self._place)
-        self._widened = [
-            Widened(c.name, label(c.first), label(c.type), lines.get(c.widest[0], 0), c.widest[1])
-            for c in self._columns
-            if c.widest
-        ]
+            self._absorb(outcome)
+        self._widened = [Widened(c.name, label(c.first), label(c.type), *c.widest) for c in self._columns if c.widest]
         self._final = True
 
-    def _absorb(self, column: _Column, outcome: _Outcome, i: int) -> None:
-        if column.declared:
-            return
-        if outcome.arrays[i] is not None and outcome.states[i].kind is column.state.kind:
-            column.state = State(column.state.kind, column.state.big or outcome.big[i])
-            return
-        cells = outcome.raw.column(i)
-        for place, state in widen(column.state, cells):
-            if state.type != column.type:
-                column.widest = (outcome.row + place, cells[place].as_py())
-            column.state = state
+    def _absorb(self, outcome: _Outcome) -> None:
+        """Widens the states by what is in a chunk."""
+        wider: dict[int, int] = {}  # column to row
+        for i, column in enumerate(self._columns):
+            if column.declared:
+                continue
+            if outcome.arrays[i] is not None and outcome.states[i].kind is column.state.kind:
+                column.state = State(column.state.kind, column.state.big or outcome.big[i])
+                continue
+            for row, state in widen(column.state, outcome.raw.column(i)):
+                if state.type != column.type:
+                    wider[i] = row
+                column.state = state
+        lines = outcome.chunk.lines(wider.values()) if wider else {}
+        for i, row in wider.items():
+            self._columns[i].widest = (lines[row], outcome.raw.column(i)[row].as_py())
 
     def _refuse(self, outcome: _Outcome) -> None:
         """Raises Format for the first cell that does not fit what is declared."""
         found: list[tuple[int, int]] = []
-        for i, column in enumerate(self._columns):
-            if outcome.arrays[i] is None and column.declared:
+        for i, (column, values) in enumerate(zip(self._columns, outcome.arrays, strict=True)):
+            if values is None and column.declared:
                 make = column.declared[1]
-                found.append((first_bad(lambda part, make=make: make(part) is not None, outcome.raw.column(i)), i))  # type: ignore[misc]
-            elif outcome.arrays[i] is None and self._final:
+                row = first_bad(lambda part, make=make: make(part) is not None, outcome.raw.column(i))  # type: ignore[misc]
+                found.append((row, i))
+            elif values is None and self._final:
                 raise Format(f"{self._place.path} was changed while it was read", "try again")
-        for place, i in sorted(found)[:1]:
-            row, text = outcome.row + place, outcome.raw.column(i)[place].as_py()
-            line = lines_of({row}, self._place).get(row, 0)
-            raise refused(f"{self._place.path}, line {line}", self._columns[i].name, text, self._columns[i].type)
+        for row, i in sorted(found)[:1]:
+            where = f"{self._place.path}, line {outcome.chunk.lines([row])[row]}"
+            raise refused(where, self._columns[i].name, outcome.raw.column(i)[row].as_py(), self._columns[i].type)
+
+
+class _Parser:
+    """Arrow's parser over a chunk: every cell a string, only nulls are decided."""
+
+    def __init__(self, width: int, delimiter: str, nulls: tuple[str, ...]) -> None:
+        csv = pa.csv
+        self._names = [str(i) for i in range(width)]
+        self._parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+        self._convert = csv.ConvertOptions(
+            column_types=dict.fromkeys(self._names, pa.string()),
+            null_values=list(nulls),
+            strings_can_be_null=bool(nulls),
+            quoted_strings_can_be_null=False,
+            check_utf8=False,
+        )
+
+    def parse(self, chunk: Chunk) -> pa.RecordBatch:
+        """Raises Format for what is not CSV, or not text."""
+        data = chunk.data
+        if b"\0" in data or not is_utf8(data):
+            chunk.explain(len(self._names), "not valid text")
+        if data.startswith(_BOM[:1]):
+            data = b"\n" + data  # Arrow would take a mark here, which is text, for the file's
+        if not data.endswith((b"\n", b"\r")):
+            data += b"\n"  # without, Arrow takes an empty last cell for quoted if the one before is
+        read = pa.csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=self._names)
+        try:
+            table = pa.csv.read_csv(pa.BufferReader(data), read, self._parse, self._convert)
+        except pa.ArrowInvalid as e:
+            chunk.explain(len(self._names), str(e).splitlines()[0])
+        return table.combine_chunks().to_batches()[0]
+
+
+def pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="dpkg-read")
 
 
 def _declared(rule: ColumnRule) -> tuple[pa.DataType, Converter] | None:

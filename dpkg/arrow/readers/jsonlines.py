@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,13 +10,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.json
 
 from dpkg.arrow.readers.csvsource import AHEAD
-from dpkg.arrow.readers.files import open_text, read
+from dpkg.arrow.readers.encodings import blocks_of, is_utf8
 from dpkg.arrow.readers.jsonshape import parse_line
-from dpkg.arrow.readers.textinput import BadText, check_utf8, decoder_of
 from dpkg.errors import Format
 
 T = TypeVar("T")
@@ -55,38 +54,25 @@ class Lines:
 
 
 def lines_in(path: str, encoding: str, codec: str | None, block: int) -> Iterator[Lines]:
-    source, decoder = open_text(path, codec), decoder_of(encoding)
-    rest, start, ended = b"", 1, False
-    try:
-        while not ended:
-            chunk = read(path, source, block)
-            ended = not chunk
-            try:
-                chunk = decoder.decode(chunk, ended).encode() if decoder is not None else chunk
-            except UnicodeError as e:
-                raise Format(f"{path}, after line {start}: not valid {encoding}: {e}") from None
-            cut = len(chunk) if ended else chunk.rfind(b"\n") + 1
-            if cut or ended:
-                data = (rest + chunk[:cut]).removeprefix(b"\xef\xbb\xbf" if start == 1 else b"")
-                yield Lines(path, start, data)
-                start, rest = start + data.count(b"\n"), chunk[cut:]
-            else:
-                rest += chunk
-    finally:
-        source.close()
+    rest, start = b"", 1
+    for data in blocks_of(path, encoding, codec, block):
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            lines = Lines(path, start, rest + data[:cut])
+            yield lines
+            start, rest = start + lines.data.count(b"\n"), data[cut:]
+        else:
+            rest += data
+    yield Lines(path, start, rest)
 
 
 def checked(lines: Lines) -> Lines:
     """Raises Format for what Arrow's parser would take, or fall over."""
-    if not lines.data.isascii():
-        try:
-            if check_utf8(lines.data):
-                raise BadText
-        except BadText:
-            for _ in lines.objects():
-                pass
-            raise Format(f"{lines.path}: not valid UTF-8") from None
-    if lines.data.count(b"[") + lines.data.count(b"{") > _DEEP:
+    if not is_utf8(lines.data):
+        for _ in lines.objects():
+            pass
+        raise Format(f"{lines.path}: not valid UTF-8")
+    if _longest(lines.data) > _DEEP:
         for number, line in lines:
             if len(line) > _DEEP and line.count(b"[") + line.count(b"{") > _DEEP and _depth(line) > _DEEP:
                 raise Format(f"{lines.where(number)}: nested more than {_DEEP} deep")
@@ -98,6 +84,12 @@ def checked(lines: Lines) -> Lines:
                 parse_line(line.decode(), lines.where(number))
                 raise Format(f"{lines.where(number)}: not a JSON object", "each line holds one JSON object")
     return lines
+
+
+def _longest(data: bytes) -> int:
+    """The length of the longest line."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
+    return int(np.diff(ends, prepend=-1, append=len(data)).max())
 
 
 def _depth(line: bytes) -> int:
@@ -188,7 +180,3 @@ def in_order(
             yield pending[0][0], pending.popleft()[1].result()
     while pending:
         yield pending[0][0], pending.popleft()[1].result()
-
-
-def pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(min(4, os.cpu_count() or 1))

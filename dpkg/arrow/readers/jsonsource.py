@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpkg.arrow.readers.base import ColumnRule, ReadOptions, Widened, label, rules_of
-from dpkg.arrow.readers.csvsource import SUGGEST, refused
+from dpkg.arrow.readers.csvsource import SUGGEST, pool, refused
 from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.jsonlines import (
     Lines,
@@ -24,7 +24,6 @@ from dpkg.arrow.readers.jsonlines import (
     lines_in,
     parsed,
     plain,
-    pool,
     unboolean,
 )
 from dpkg.arrow.readers.jsonshape import Shapes

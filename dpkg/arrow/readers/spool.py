@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from dpkg.arrow.readers.base import ReadOptions, Source, Widened
-from dpkg.arrow.readers.columnar import ARROW, ColumnarSource, damaged, sliced
+from dpkg.arrow.readers.columnar import ARROW, BROKEN, ColumnarSource, damaged, sliced
 from dpkg.arrow.readers.files import MAGIC, failed
 from dpkg.errors import DpkgError, Format
 
@@ -58,7 +58,7 @@ def _one_pass(stream: _Rejoined, options: ReadOptions, name: str) -> Source:
     """`batches()` can be called once."""
     try:
         reader = pa.ipc.open_stream(pa.PythonFile(stream, "r"))
-    except (pa.ArrowException, OSError, ValueError) as e:
+    except BROKEN as e:
         raise damaged(name, ARROW, e) from None
     readers = [reader]
 

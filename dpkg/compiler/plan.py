@@ -1,0 +1,124 @@
+"""A plan: which file becomes which entry of the package, and how."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dpkg.arrow.readers.base import ReadOptions
+from dpkg.errors import Format, Usage
+from dpkg.objects.node import check_name
+
+if TYPE_CHECKING:
+    from typing import Any
+
+IGNORE_FILE, BUILD_FILE = ".dpkgignore", "build.yml"
+MAX_DEPTH = 100  # names in a path
+_SHOWN = 30  # files in the build.yml of a hint
+
+Path = tuple[str, ...]  # names in the package, outermost first
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file on its way into a package."""
+
+    path: Path
+    source: str  # the file on disk
+    format: str | None  # how to read it as a table (dpkg.arrow.readers), None for a blob
+    options: ReadOptions = field(default_factory=ReadOptions)
+    key: tuple[str, ...] = ()
+    meta: Any = None  # user metadata, any JSON
+    where: str = ""  # where the plan says so, for messages: "build.yml, line 4, column 7"
+    places: Mapping[str, str] = field(default_factory=dict)  # where the plan names columns, by name
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.path)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Items with distinct paths, none inside another; and user metadata of folders, by path."""
+
+    items: tuple[Item, ...]
+    folders: Mapping[Path, Item] = field(default_factory=dict)  # those with metadata
+
+
+def make_plan(items: list[Item], root: str, folders: Mapping[Path, Item] | None = None) -> Plan:
+    """A plan of some items; `root` is the folder that a build.yml would be in.
+
+    Raises Usage where two would share a name, showing the build.yml that resolves it, and for names that a package cannot hold.
+    """
+    taken: dict[Path, Item] = {}
+    for item in items:
+        _check_names(item)
+        if item.path in taken:
+            raise _clash([taken[item.path], item], items, root)
+        taken[item.path] = item
+    for item in items:
+        for n in range(1, len(item.path)):
+            if item.path[:n] in taken:
+                raise _clash([taken[item.path[:n]], item], items, root)
+    return Plan(tuple(items), folders or {})
+
+
+def _check_names(item: Item) -> None:
+    where = item.where or item.source
+    if len(item.path) > MAX_DEPTH:
+        raise Usage(f"{where}: '{item.name[:80]}…' is more than {MAX_DEPTH} names deep", "put it less deep")
+    for name in item.path:
+        try:
+            check_name(name)
+        except Format as e:
+            raise Usage(f"{where}: {e.message}", e.hint) from None
+
+
+def _clash(two: list[Item], items: list[Item], root: str) -> Usage:
+    """Two files for one name: say so, and show a build.yml that gives each its own."""
+    import yaml
+
+    shared = min((item.path for item in two), key=len)
+    named = {item.path for item in items}
+    contents: dict[str, Any] = {}
+    shown = items if len(items) <= _SHOWN else two
+    for item in shown:
+        folder = contents
+        path = item.path
+        if item.format and (path == shared or any(path == other.path[: len(path)] for other in shown if other is not item)):
+            path = _free(item, named)
+        for name in path[:-1]:
+            folder = folder.setdefault(name, {"contents": {}})["contents"]
+        folder[path[-1]] = {"file": package_name(item.source, os.path.relpath(item.source, root or os.curdir))}
+    lines = yaml.safe_dump({"contents": contents}, allow_unicode=True, sort_keys=False, width=1000).splitlines()
+    if len(items) > len(shown):
+        lines.append(f"# and the folder's {len(items) - len(shown):,} other files in the same way")
+    hint = f"rename one, leave one out in {IGNORE_FILE}, or write {os.path.join(root, BUILD_FILE)}:"
+    return Usage(f"'{two[0].source}' and '{two[1].source}' would both be '{'/'.join(shared)}' in the package", "\n".join([hint, *lines]))
+
+
+def _free(item: Item, named: set[Path]) -> Path:
+    """A path of its own for a table: its file's name, with _ for the dot."""
+    last = os.path.basename(item.source).replace(".", "_").strip("_") or "table"
+    path, n = (*item.path[:-1], last), 1
+    while path in named:
+        n += 1
+        path = (*item.path[:-1], f"{last}_{n}")
+    named.add(path)
+    return path
+
+
+def package_name(path: str, name: str) -> str:
+    """A file's name as a package holds it, whatever the locale: its bytes as UTF-8. Raises Format."""
+    try:
+        return os.fsencode(name).decode()
+    except UnicodeDecodeError:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise Format(f"the file name '{shown}' is not valid UTF-8", f"rename the file, or leave it out with a pattern in {IGNORE_FILE}") from None
+
+
+def disk_name(name: str) -> str:
+    """A package's name as one of a file, whatever the locale: the inverse of `package_name`."""
+    return os.fsdecode(name.encode())

@@ -1,0 +1,479 @@
+"""push: only what is missing travels, the ref moves last and only forward, and no one's work is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults import Counter, healthy, refs, stored, tip, watching
+
+import dpkg
+from dpkg.cli.main import main
+from dpkg.errors import AlreadyExists, Conflict, NotFound, Storage, Usage
+from dpkg.names import parse_expr
+from dpkg.refs import Refs
+from dpkg.repository import Repository
+from dpkg.store import open_backend
+
+PKG = "acme/x"
+N = 3000
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> str:
+    return str(tmp_path / "remote")
+
+
+@pytest.fixture
+def other(tmp_path: Path, store: Any) -> Any:
+    """Somebody else's store."""
+    return type(store)(str(tmp_path / "other"))
+
+
+def numbers(n: int = N, seed: int = 1) -> dict[str, list[Any]]:
+    rng = random.Random(seed)
+    return {"id": list(range(n)), "x": [rng.random() for _ in range(n)]}
+
+
+def history(url: str, package: str = PKG) -> list[str]:
+    """Messages, newest first, along first parents."""
+    repository = Repository(url)
+    at, out = repository.tip(package), []
+    while at:
+        commit = repository.commit(at)
+        out.append(commit.message)
+        at = next(iter(commit.parents), None)
+    return out
+
+
+# What travels
+
+
+def test_only_what_is_missing_travels(store: Any, remote: str) -> None:
+    contents: dict[str, Any] = {"t": numbers(), "docs": {"a": b"a" * 5000, "b": b"b"}}
+    store.commit(PKG, contents)
+    first = dpkg.push(PKG, remote)
+    local = stored(store.url)
+    assert stored(remote) == local
+    assert (first.objects, first.fragments) == (7, 2)  # two blobs; leaf, table; two trees, commit; rows, statistics
+    assert first.bytes == sum(local.values())
+    new = store.commit(PKG, contents | {"docs": {"a": b"a" * 5000, "b": b"changed"}})
+    before = stored(remote)
+    second = dpkg.push(PKG, remote)
+    assert (second.objects, second.fragments) == (4, 0)  # blob, two trees, commit
+    assert second.bytes == sum(stored(remote).values()) - sum(before.values())
+    assert (second.old, second.new) == (first.new, new)
+    assert healthy(remote)
+
+
+def test_a_push_that_has_nothing_to_do_says_so(store: Any, remote: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store.commit(PKG, {"a": b"a"})
+    dpkg.push(PKG, remote)
+    before = refs(remote)
+    assert main(["push", PKG, remote]) == 0
+    assert "is up to date" in capsys.readouterr().out
+    assert refs(remote) == before
+    done = dpkg.push(PKG, remote)
+    assert (done.objects, done.fragments, done.bytes) == (0, 0, 0)
+
+
+def test_nothing_is_read_below_what_the_remote_has(
+    store: Any, remote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change costs what changed, not what there is."""
+    contents = {f"f{i:04}": str(i).encode() for i in range(1200)}
+    store.commit(PKG, contents)
+    dpkg.push(PKG, remote)
+    store.commit(PKG, contents | {"f0700": b"changed"})
+    there = Counter()
+    with watching(monkeypatch, remote, there):
+        done = dpkg.push(PKG, remote)
+    assert done.objects <= 5
+    assert len([c for c in there.calls if c[0] != "sync"]) < 420  # the entries of one leaf are looked at, not all 1,200
+
+
+def test_a_package_that_is_not_there(store: Any, remote: str) -> None:
+    with pytest.raises(NotFound):
+        dpkg.push(PKG, remote)
+    assert not os.path.exists(remote)
+    store.commit(PKG, {"a": b"a"})
+    with pytest.raises(Usage, match="names more than a package"):
+        dpkg.push(f"{PKG}@latest", remote)
+    with pytest.raises(Usage, match="this store itself"):
+        dpkg.push(PKG, store.url)
+    with pytest.raises(Usage, match="exclude each other"):
+        dpkg.push(PKG, remote, rebase=True, force=True)
+
+
+def test_push_to_memory(store: Any) -> None:
+    """A backend that is no folder."""
+    store.commit(PKG, {"t": numbers(), "big": random.Random(0).randbytes(9 << 20)})
+    dpkg.push(PKG, "memory://push")
+    assert stored("memory://push") == stored(store.url)
+    assert healthy("memory://push")
+
+
+# The remote has what is lacking here
+
+
+@pytest.fixture
+def diverged(store: Any, other: Any, remote: str) -> tuple[str, str]:
+    """Both have two commits on top of a common one, and the remote has the others'; the tips (ours, theirs)."""
+    store.commit(PKG, {"a": b"0"}, "base")
+    dpkg.push(PKG, remote)
+    dpkg.install(PKG, remote, store=other.url)
+    for i in (1, 2):
+        other.commit(PKG, {"a": b"0", "theirs": str(i).encode()}, f"theirs {i}")
+        store.commit(PKG, {"a": b"0", "ours": str(i).encode()}, f"ours {i}")
+    dpkg.push(PKG, remote, store=other.url)
+    return tip(store.url, PKG) or "", tip(remote, PKG) or ""
+
+
+def test_a_refused_push_says_what_is_ahead_and_what_to_do(
+    diverged: tuple[str, str], store: Any, remote: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = refs(remote), stored(remote), refs(store.url)
+    assert main(["push", PKG, remote]) == 5
+    said = capsys.readouterr().err
+    assert f"{remote} has 2 commits of 'acme/x' that you lack:" in said
+    assert f"{diverged[1][:12]} Ada <ada@example.com>: theirs 2" in said
+    assert (refs(remote), stored(remote), refs(store.url)) == before
+    command = next(line.partition(":")[2] for line in said.splitlines() if "--rebase" in line)
+    assert main(shlex.split(command)[1:]) == 0
+    assert "put 2 commits on top of the remote's" in capsys.readouterr().out
+    assert history(remote) == ["ours 2", "ours 1", "theirs 2", "theirs 1", "base"]
+    assert tip(remote, PKG) == tip(store.url, PKG)
+    assert healthy(remote)
+    assert healthy(store.url)
+
+
+def test_rebase_keeps_trees_authors_and_times(diverged: tuple[str, str], store: Any, remote: str) -> None:
+    local = Repository(store.url)
+    mine = [local.commit(diverged[0]), local.commit(local.commit(diverged[0]).parents[0])]
+    done = dpkg.push(PKG, remote, rebase=True)
+    assert (done.old, done.rebased) == (diverged[1], 2)
+    new = local.commit(done.new or local.revision(PKG, "latest"))
+    made = [new, local.commit(new.parents[0])]
+    for old, moved in zip(mine, made, strict=True):
+        assert (old.tree, old.author, old.time, old.message) == (moved.tree, moved.author, moved.time, moved.message)
+    assert made[1].parents == (diverged[1],)
+    assert local.revision(PKG, diverged[0][:8]) == diverged[0]  # the old line can still be had
+
+
+def test_rebase_drops_commits_that_change_nothing(store: Any, other: Any, remote: str) -> None:
+    store.commit(PKG, {"a": b"0"}, "base")
+    dpkg.push(PKG, remote)
+    dpkg.install(PKG, remote, store=other.url)
+    other.commit(PKG, {"a": b"1"}, "theirs")
+    dpkg.push(PKG, remote, store=other.url)
+    store.commit(PKG, {"a": b"1"}, "the same")
+    done = dpkg.push(PKG, remote, rebase=True)
+    assert (done.old, done.objects) == (done.new, 0)
+    assert history(store.url) == history(remote) == ["theirs", "base"]
+
+
+def test_rebase_of_an_unrelated_history(store: Any, other: Any, remote: str) -> None:
+    other.commit(PKG, {"a": b"theirs"}, "theirs")
+    dpkg.push(PKG, remote, store=other.url)
+    store.commit(PKG, {"a": b"ours"}, "ours")
+    with pytest.raises(Conflict):
+        dpkg.push(PKG, remote)
+    dpkg.push(PKG, remote, rebase=True)
+    assert history(remote) == ["ours", "theirs"]
+
+
+def test_force_drops_theirs_from_the_branch_not_from_the_log(diverged: tuple[str, str], store: Any, remote: str) -> None:
+    done = dpkg.push(PKG, remote, force=True)
+    assert (done.old, done.new) == (diverged[1], diverged[0])
+    entries = [e.oid for e in Refs(open_backend(remote)).log(PKG, "heads", "main")]
+    assert entries[:2] == [diverged[0], diverged[1]]
+    assert Repository(remote).revision(PKG, diverged[1][:10]) == diverged[1]
+    assert healthy(remote)
+
+
+def test_a_remote_that_is_ahead_is_left_alone(store: Any, other: Any, remote: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store.commit(PKG, {"a": b"0"})
+    dpkg.push(PKG, remote)
+    dpkg.install(PKG, remote, store=other.url)
+    theirs = other.commit(PKG, {"a": b"1"})
+    dpkg.push(PKG, remote, store=other.url)
+    done = dpkg.push(PKG, remote)
+    assert (done.ahead, done.old, done.new) == (1, theirs, theirs)
+    assert main(["push", PKG, remote]) == 0
+    said = capsys.readouterr().out
+    assert f"the remote is 1 commit ahead: dpk install {PKG} {remote}" in said
+
+
+# Tags
+
+
+def test_tags_travel(store: Any, remote: str) -> None:
+    one = store.commit(PKG, {"a": b"1"})
+    dpkg.tag(PKG, "v1")
+    two = store.commit(PKG, {"a": b"2"})
+    dpkg.tag(PKG, "v2")
+    assert dpkg.push(PKG, remote).tags == ("v1", "v2")
+    dpkg.tag(PKG, "v1.1", "v1")
+    done = dpkg.push(PKG, remote)
+    assert (done.tags, done.objects, done.old) == (("v1.1",), 0, done.new)
+    repository = Repository(remote)
+    assert [repository.revision(PKG, name) for name in ("v1", "v1.1", "v2")] == [one, one, two]
+
+
+def test_a_tag_that_differs_stops_before_anything_moves(store: Any, other: Any, remote: str) -> None:
+    other.commit(PKG, {"a": b"theirs"})
+    dpkg.tag(PKG, "v1", store=other.url)
+    dpkg.push(PKG, remote, store=other.url)
+    dpkg.install(PKG, remote)
+    dpkg.rm(f"{PKG}@v1", store=other.url)
+    dpkg.tag(PKG, "v3", store=other.url)
+    store.commit(PKG, {"a": b"ours"})
+    dpkg.tag(PKG, "v3")
+    dpkg.push(PKG, remote, store=other.url)
+    before = refs(remote), stored(remote)
+    with pytest.raises(AlreadyExists, match="has the tag 'v3' of 'acme/x' on another commit") as caught:
+        dpkg.push(PKG, remote)
+    assert (refs(remote), stored(remote)) == before
+    assert f"dpk rm {PKG}@v3" in caught.value.hint
+    dpkg.rm(f"{PKG}@v3")
+    assert dpkg.push(PKG, remote).objects == 3
+
+
+def test_a_tag_deleted_there_is_not_made_again(store: Any, remote: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store.commit(PKG, {"a": b"1"})
+    dpkg.tag(PKG, "v1")
+    dpkg.push(PKG, remote)
+    dpkg.rm(f"{PKG}@v1", store=remote)
+    store.commit(PKG, {"a": b"2"})
+    done = dpkg.push(PKG, remote)
+    assert (done.tags, done.kept_tags) == ((), ("v1",))
+    assert tip(remote, PKG) == done.new
+    assert main(["push", PKG, remote]) == 0
+    assert "'v1' was deleted at the remote" in capsys.readouterr().out
+
+
+def test_a_package_of_tags_alone(store: Any, remote: str) -> None:
+    commit = store.commit(PKG, {"a": b"1"}, branch="side")
+    Repository(store.url).refs.create_tag(PKG, "v1", commit, who="Ada")
+    done = dpkg.push(PKG, remote)
+    assert (done.old, done.new, done.tags) == (None, None, ("v1",))
+    assert dpkg.push(PKG, remote).objects == 0
+    assert Repository(remote).revision(PKG, "v1") == commit
+
+
+# Others push too
+
+
+def test_the_order_of_writes(store: Any, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows and blobs, then what names them, synced before the commit, the ref last (STO-9)."""
+    store.commit(PKG, {"t": numbers(), "s": {"b": b"b"}})
+    log = Counter()
+    with watching(monkeypatch, remote, log):
+        dpkg.push(PKG, remote)
+    kinds = []
+    odb = Repository(remote).odb
+    for name, key in log.calls:
+        if name in ("sync", "adopt"):
+            kind = "sync" if name == "sync" else "rows" if key.startswith("frag") else str(odb.kind(key[8:10] + key[11:]))  # type: ignore[arg-type]
+            kinds.append(kind)
+        elif name == "create":
+            kinds.append("ref" if key.startswith("refs/") else key)
+    assert kinds[:3] == ["format", "sync", "ref"]  # the birth of the log
+    assert kinds[3:] == ["rows", "rows", "blob", "node", "node", "table", "node", "sync", "commit", "sync", "sync", "ref"]
+
+
+def push_between(monkeypatch: pytest.MonkeyPatch, remote: str, who: Any, times: int = 1, **options: Any) -> Any:
+    """Push, while somebody else pushes just before our ref entry is created."""
+    done = []
+
+    def hook(name: str, key: str) -> None:
+        if name == "create" and "/heads/main/" in key and len(done) < times and not key.endswith("f" * 16):
+            done.append(key)
+            who.commit(PKG, {"a": b"0", "theirs": str(len(done)).encode()}, f"theirs {len(done)}")
+            dpkg.push(PKG, remote, store=who.url)
+
+    with watching(monkeypatch, remote, hook):
+        return dpkg.push(PKG, remote, **options)
+
+
+@pytest.fixture
+def shared(store: Any, other: Any, remote: str) -> None:
+    store.commit(PKG, {"a": b"0"}, "base")
+    dpkg.push(PKG, remote)
+    dpkg.install(PKG, remote, store=other.url)
+    store.commit(PKG, {"a": b"0", "ours": b"1"}, "ours")
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_race_that_is_lost(store: Any, other: Any, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = tip(store.url, PKG)
+    with pytest.raises(Conflict, match="has 1 commit of 'acme/x' that you lack") as caught:
+        push_between(monkeypatch, remote, other)
+    assert "--rebase" in caught.value.hint
+    assert history(remote) == ["theirs 1", "base"]
+    assert tip(store.url, PKG) == ours
+    dpkg.push(PKG, remote, rebase=True)
+    assert history(remote) == ["ours", "theirs 1", "base"]
+    assert healthy(remote)
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_race_with_rebase_goes_on(store: Any, other: Any, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = push_between(monkeypatch, remote, other, times=2, rebase=True)
+    assert history(remote) == history(store.url) == ["ours", "theirs 2", "theirs 1", "base"]
+    assert done.rebased
+    assert healthy(remote)
+    assert healthy(store.url)
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_race_with_force_does_not_drop_what_no_one_saw(
+    other: Any, remote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Conflict, match="was moved by someone else meanwhile"):
+        push_between(monkeypatch, remote, other, force=True)
+    assert history(remote) == ["theirs 1", "base"]
+
+
+def test_the_same_commit_from_two_sides(store: Any, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.commit(PKG, {"a": b"0"}, "base")
+    dpkg.push(PKG, remote)
+    store.commit(PKG, {"a": b"1"}, "one")
+    inner = []
+
+    def hook(name: str, key: str) -> None:
+        if name == "create" and not inner:
+            inner.append(1)
+            dpkg.push(PKG, remote)
+
+    with watching(monkeypatch, remote, hook):
+        done = dpkg.push(PKG, remote)
+    assert tip(remote, PKG) == done.new
+    assert history(remote) == ["one", "base"]
+
+
+def test_what_gc_may_have_taken_is_sent_again(store: Any, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log is read before deciding what need not be sent; a barrier after that makes the push look again."""
+    store.commit(PKG, {"a": b"0"})
+    dpkg.push(PKG, remote)
+    store.commit(PKG, {"a": b"0", "t": numbers()})
+    before = stored(remote)
+    taken = []
+
+    def hook(name: str, key: str) -> None:
+        if name == "create" and "/heads/main/" in key and not taken:
+            taken.extend(key for key in stored(remote) if key not in before)
+            repository = Repository(remote)
+            tail = repository.refs.tip(PKG, "heads", "main")
+            repository.refs.append(PKG, "heads", "main", "barrier", None, expected=tail, who="gc", why="")
+            for lost in taken:
+                Path(remote, lost).unlink()
+
+    with watching(monkeypatch, remote, hook):
+        done = dpkg.push(PKG, remote)
+    assert len(taken) == done.objects // 2 + done.fragments // 2 == 6
+    assert healthy(remote)
+
+
+@pytest.mark.parametrize("count", [4])
+def test_real_processes_push_at_once(store: Any, tmp_path: Path, remote: str, count: int) -> None:
+    store.commit(PKG, {"base": b"0"}, "base")
+    dpkg.push(PKG, remote)
+    script = """
+import sys, dpkg
+from pathlib import Path
+me, remote = sys.argv[1:]
+dpkg.install("acme/x", remote, store=me)
+for i in range(3):
+    Path(me + "-src").mkdir(exist_ok=True)
+    Path(me + "-src", f"{Path(me).name}-{i}").write_text("x")
+    dpkg.build("acme/x", me + "-src", message=f"{Path(me).name} {i}", store=me)
+    dpkg.push("acme/x", remote, rebase=True, store=me)
+"""
+    running = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path / f"p{i}"), remote], stderr=subprocess.PIPE)
+        for i in range(count)
+    ]
+    errors = [p.communicate()[1].decode() for p in running]
+    assert errors == [""] * count
+    assert sorted(history(remote)) == sorted(["base", *(f"p{i} {j}" for i in range(count) for j in range(3))])
+    assert healthy(remote)
+
+
+# Stopped
+
+
+def package(store: Any) -> None:
+    store.commit(PKG, {"t": numbers(200), "s": {"b": b"b", "c": b"c" * 3000}}, "one")
+    store.commit(PKG, {"t": numbers(200, 2), "s": {"b": b"b", "c": b"d" * 3000}}, "two")
+    dpkg.tag(PKG, "v1", "latest~1", store=store.url)
+
+
+@pytest.mark.spec("STO-9")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, lambda: Storage("no network")], ids=["stopped", "fails"])
+def test_stopped_at_every_operation(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Any
+) -> None:
+    """Wherever a push stops, the remote is whole, its ref is where it was or where it should be, and a second push ends it."""
+    package(store)
+    place = f"memory://{tmp_path}"
+    total = Counter()
+    with watching(monkeypatch, place, total):
+        dpkg.push(PKG, place)
+    assert total.count > 50
+    for n in range(1, total.count + 1):
+        url = f"{place}/{n}"
+        with watching(monkeypatch, url, Counter(n, error)), pytest.raises((KeyboardInterrupt, Storage)):
+            dpkg.push(PKG, url)
+        if open_backend(url).stat("format"):
+            assert tip(url, PKG) in (None, tip(store.url, PKG))
+            assert dpkg.verify(store=url).problems == ()
+        dpkg.push(PKG, url)
+        assert tip(url, PKG) == tip(store.url, PKG)
+        assert Repository(url).revision(PKG, "v1")
+        assert dpkg.verify(store=url).problems == ()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_killed_at_any_moment(store: Any, remote: str, seed: int) -> None:
+    contents = {f"b{i}": random.Random(i).randbytes(200_000) for i in range(60)}
+    store.commit(PKG, {"t": numbers(60_000), **contents})
+    command = [sys.executable, "-c", f"import dpkg; dpkg.push({PKG!r}, {remote!r})"]
+    process = subprocess.Popen(command)
+    limit = time.monotonic() + 10
+    wanted = random.Random(seed).randint(0, 60)
+    while process.poll() is None and len(stored(remote)) < wanted and time.monotonic() < limit:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if os.path.exists(f"{remote}/format"):
+        assert dpkg.verify(store=remote).problems == ()
+        assert tip(remote, PKG) in (None, tip(store.url, PKG))
+    dpkg.push(PKG, remote)
+    assert tip(remote, PKG) == tip(store.url, PKG)
+    assert healthy(remote)
+
+
+def test_a_damaged_local_file_is_not_sent(store: Any, remote: str) -> None:
+    store.commit(PKG, {"t": numbers(), "b": b"b" * 3000, "big": random.Random(1).randbytes(5 << 20)})
+    for key in stored(store.url):
+        path = Path(store.url, key)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1 :])
+        with pytest.raises(dpkg.DpkgError) as caught:
+            dpkg.push(PKG, f"memory://damaged-{key}")
+        assert caught.value.exit_code == 6
+        assert parse_expr(PKG).package not in dict.fromkeys(Repository(f"memory://damaged-{key}").refs.packages())
+        path.unlink()
+        with pytest.raises(NotFound):
+            dpkg.push(PKG, f"memory://damaged-{key}")
+        path.write_bytes(whole)
+    dpkg.push(PKG, remote)
