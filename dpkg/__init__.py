@@ -1,7 +1,7 @@
 """dpkg: a git for data packages.
 
-Every command is a function here: `dpkg.build("acme/sales", "src/")`; `dpkg.load("acme/sales@v1")` opens a package. The commands for
-scripts are in `dpkg.plumbing`, packages as imports in `dpkg.data`.
+Every command is a function here: `dpkg.build("acme/sales", "src/")`; `dpkg.load("acme/sales@v1")` opens a package.
+The commands for scripts are in `dpkg.plumbing`, packages as imports in `dpkg.data`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a command file says of itself: its name, its parameters, and how its result is shown.
 
-A command is one file `_log.py` in plumbing/ or porcelain/ with one typed function `log`, that never prints and returns a frozen
-dataclass or an iterator; `COMMAND`, its parameters on the command line, whose names equal the function's; and
-`render(result)`, which yields what people see, a `Shown` each. `--json` needs no renderer: a dataclass is one object,
-an iterator a line for each item.
+A command is one file `_log.py` in plumbing/ or porcelain/ with one typed function `log`, that never prints and
+returns a frozen dataclass or an iterator; `COMMAND`, its parameters on the command line, whose names equal the
+function's; and `render(result)`, which yields what people see, a `Shown` each. `--json` needs no renderer: a
+dataclass is one object, an iterator a line for each item.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ STORE = Opt(
 
 
 def clean(text: str) -> str:
-    """Text from data as it may be shown: characters that could steer a terminal, and lone surrogates, as their escapes."""
+    """Text from data as it may be shown: what could steer a terminal, and lone surrogates, as their escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in _HARMLESS else _escape(c) for c in text)
@@ -193,7 +193,10 @@ def grid(
     give: str | Iterable[int] | None = None,
     drop: bool = False,
 ) -> list[Grid]:
-    """A grid for `yield from`; nothing for no rows. Places as digits, "12", or numbers; without `give` all others than `right` give."""
+    """A grid for `yield from`; nothing for no rows.
+
+    Places as digits, "12", or numbers; without `give` all others than `right` give.
+    """
     if not rows:
         return []
     at_right = frozenset(map(int, right))

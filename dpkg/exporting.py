@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from dpkg import progress, tables
@@ -97,8 +98,9 @@ def _filled(folder: str) -> Iterator[str]:
     """
     there = os.path.isdir(folder)
     above = folder if there else os.path.dirname(folder)
-    made = [] if there else _make_folders(above)
+    made: list[str] = []
     try:
+        _make_folders(above, made)
         box = tempfile.mkdtemp(prefix=".dpkg-export-", dir=above)
         staging = os.path.join(box, "out")  # made apart from the box, which only we may enter
         try:
@@ -108,9 +110,9 @@ def _filled(folder: str) -> Iterator[str]:
                 _move_content(staging, folder)
             else:
                 os.rename(staging, folder)
+            made = []
         finally:
             shutil.rmtree(box, ignore_errors=True)
-        made = []
     except OSError as e:
         raise failure(e, "write", folder) from e
     finally:
@@ -119,23 +121,12 @@ def _filled(folder: str) -> Iterator[str]:
                 os.rmdir(path)
 
 
-def _make_folders(path: str) -> list[str]:
-    """Make a folder and what is missing above it; those that were made, topmost first."""
-    missing = []
-    while not os.path.isdir(path):
-        missing.append(path)
-        path = os.path.dirname(path)
-    made: list[str] = []
-    try:
-        for folder in reversed(missing):
-            os.mkdir(folder)
-            made.append(folder)
-    except OSError as e:
-        for folder in reversed(made):
-            with suppress(OSError):
-                os.rmdir(folder)
-        raise failure(e, "write", path) from e
-    return made
+def _make_folders(path: str, made: list[str]) -> None:
+    """Make a folder and what is missing above it; `made` is told which, topmost first."""
+    if not os.path.isdir(path):
+        _make_folders(os.path.dirname(path), made)
+        os.mkdir(path)
+        made.append(path)
 
 
 def _move_content(source: str, target: str) -> None:
@@ -157,18 +148,25 @@ def _reserve(odb: Odb, found: list[tuple[Path, TreeEntry]], staging: str, format
     """A name on disk for each entry, tried out: folders and empty files are made. Raises Usage where the file system refuses."""
     names = _Names(staging)
     names.take(BUILD_FILE)
-    out: list[_File] = []
+    top = {BUILD_FILE: _beside(found)}  # what the package has of that name has to go elsewhere
+    files: list[_File] = []
     for path, entry in found:  # these keep their names
-        name = "/".join(path)
+        name = "/".join((top.get(path[0], path[0]), *path[1:]))
         if entry.type == "tree":
             names.folder(name)
         elif entry.type == "blob":
-            name = names.free("build_", ".yml") if name == BUILD_FILE else names.take(name)
-            out.append(_File(path, name, entry, None))
+            files.append(_File(path, names.take(name), entry, None))
     for path, entry in found:
         if entry.type == "table":
-            out.append(_File(path, names.free("/".join(path), ENDS[format]), entry, tables.read_table_object(odb, entry.oid)))
-    return out
+            name = "/".join((top.get(path[0], path[0]) if len(path) > 1 else path[0], *path[1:]))
+            files.append(_File(path, names.free(name, ENDS[format]), entry, tables.read_table_object(odb, entry.oid)))
+    return files
+
+
+def _beside(found: list[tuple[Path, TreeEntry]]) -> str:
+    """A name like build.yml that nothing has."""
+    taken = {path[0].casefold() for path, _ in found}
+    return next(name for n in count(1) if (name := f"build_{n}.yml") not in taken)
 
 
 class _Names:
@@ -217,8 +215,13 @@ class _Names:
         return name
 
     def _clash(self, name: str) -> Usage:
-        other = next(n for n in self._made if os.path.samefile(self._path(n), self._path(name)))
+        other = next((n for n in self._made if self._same(n, name)), "another name")
         return Usage(f"'{other}' and '{name}' are one name on this file system", "export them one by one, or on another file system")
+
+    def _same(self, one: str, other: str) -> bool:
+        with suppress(OSError):
+            return os.path.samefile(self._path(one), self._path(other))
+        return False
 
 
 def make_file(path: str) -> None:
@@ -260,7 +263,7 @@ def _finish(odb: Odb, files: list[_File], folders: dict[Path, Oid], path: str) -
 
     root: dict[str, Any] = {}
     for at, meta in folders.items():
-        _folder(root, at[:-1])[at[-1]] = {"meta": json.loads(odb.read(meta, "blob")), "contents": {}}
+        _folder(root, at[:-1])[at[-1]] = {"meta": _metadata(odb, meta), "contents": {}}
     for file in files:
         item: dict[str, Any] = {"file": file.on_disk}
         if file.table is None and format_of(file.on_disk.rsplit("/", 1)[-1]):
@@ -268,10 +271,17 @@ def _finish(odb: Odb, files: list[_File], folders: dict[Path, Oid], path: str) -
         if file.table and file.table.key:
             item["key"] = list(file.table.key)
         if file.entry.meta:
-            item["meta"] = json.loads(odb.read(file.entry.meta, "blob"))
+            item["meta"] = _metadata(odb, file.entry.meta)
         _folder(root, file.path[:-1])[file.path[-1]] = item
+    plain = json.dumps(root, ensure_ascii=False).isprintable()  # what is not, YAML may take for the end of a line
     with open(path, "w", encoding="utf-8") as out:
-        yaml.safe_dump({"contents": root}, out, allow_unicode=True, sort_keys=False)
+        yaml.safe_dump({"contents": root}, out, allow_unicode=plain, sort_keys=False)
+
+
+def _metadata(odb: Odb, oid: Oid) -> Any:
+    """User metadata; whole numbers that only a float holds (RFC 8785) as floats."""
+    most = 2**53 - 1
+    return json.loads(odb.read(oid, "blob"), parse_int=lambda text: n if -most <= (n := int(text)) <= most else float(n))
 
 
 def _folder(root: dict[str, Any], path: Path) -> dict[str, Any]:

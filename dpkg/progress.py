@@ -1,4 +1,7 @@
-"""How long work tells how far it is, without knowing who listens. The command line installs a listener; a library call has none."""
+"""How long work tells how far it is, without knowing who listens.
+
+The command line installs a listener; a library call has none.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ _listener: Listener | None = None
 
 
 def listen(listener: Listener | None) -> None:
-    """Install the process's listener: called with (what, amount done since last, total or None, unit), from any thread."""
+    """Install the process's listener, called from any thread with (what, amount since the last call, total, unit)."""
     global _listener
     _listener = listener
 

@@ -6,8 +6,8 @@
 | the author | DPK_AUTHOR | author | git's user.name and user.email, else the login name |
 | a remote's place | | remote.NAME | |
 
-Config files are INI (`[dpkg]`, `[remote]`): the user's (DPK_CONFIG names another), then the store's own `config` beside its
-objects, which wins. `store` is the user's only.
+Config files are INI (`[dpkg]`, `[remote]`): the user's (DPK_CONFIG names another), then the store's own `config`
+beside its objects, which wins. `store` is the user's only.
 """
 
 from __future__ import annotations
@@ -150,7 +150,10 @@ def config_path(store_url: str, user: bool) -> str:
 
 
 def set_value(path: str, key: str, value: str | None) -> None:
-    """Set a key in a config file, or remove it (None). Raises Usage for a key or value that is none, NotFound for removing what is not."""
+    """Set a key in a config file, or remove it (None).
+
+    Raises Usage for a key or value that is none, NotFound for removing what is not.
+    """
     section, name = check_key(key)
     parser = _parser(path)
     if value is None:

@@ -82,6 +82,7 @@ class Check:
         self.refs = 0
         self._commits: set[Oid] = set()
         self._held: dict[tuple[str, Oid], Counts] = {}  # what the trees and tables hold that were checked
+        self._nodes: dict[Oid | None, set[InnerEntry]] = {}  # those checked, of trees and for each schema
         self._blobs: dict[Oid, int | None] = {}  # their lengths, None for damaged ones
         self._fragments: dict[tuple[FragmentEntry, Oid], bytes] = {}  # those checked, with the digests of their statistics
         self._lock = Lock()
@@ -173,9 +174,9 @@ class Check:
 
         self._try(where, check)
 
-    def _leaves(self, top: Node, where: str) -> Iterator[Node]:
-        """The leaves of an index; what cannot be read is a finding, and the rest goes on."""
-        stack, known = [top], set[InnerEntry]()
+    def _leaves(self, top: Node, where: str, schema: Schema | None = None) -> Iterator[Node]:
+        """The leaves of an index that were not looked at yet; what cannot be read is a finding, and the rest goes on."""
+        stack, known = [top], self._nodes.setdefault(schema.digest if schema else None, set())
         while stack:
             node = stack.pop()
             if not node.level:
@@ -207,7 +208,7 @@ class Check:
         top = read_node(self.odb, table.fragments, FRAGMENTS)
         if sums(top)[1:] != (table.rows, table.bytes):
             raise Corrupt(f"table {oid} does not hold the rows or bytes that it says")
-        for leaf in self._leaves(top, where):
+        for leaf in self._leaves(top, where, schema):
             if leaf.stats:
                 digests = list(self._each(partial(self._fragment, schema=schema, where=where), leaf.entries))
                 self._try(where, partial(self._statistics, leaf, schema, digests))
@@ -250,14 +251,20 @@ class Check:
         return self.odb.fragments if place == "fragment" else self.odb.objects
 
     def _file(self, found: tuple[str, Oid]) -> None:
-        from dpkg.arrow import fragment
-
         place, oid = found
-        if place == "fragment":
-            self._try(fragment_key(oid), lambda: fragment.check_seal(self.odb.read_fragment_file(oid)))
-            return
+        where = f"{fragment_key(oid) if place == 'fragment' else object_key(oid)} (no ref reaches it)"
 
         def check() -> Any:
+            if place == "fragment":
+                return self._sealed(oid)
             return self.odb.check_blob(oid) if self.odb.kind(oid) == frame.BLOB else self.odb.read_any(oid)
 
-        self._try(object_key(oid), check)
+        self._try(where, check)
+
+    def _sealed(self, oid: Oid) -> None:
+        from dpkg.arrow import fragment
+
+        try:
+            fragment.check_seal(self.odb.read_fragment_file(oid))
+        except Corrupt as e:
+            raise Corrupt(f"fragment {oid} is damaged: {e.message}") from None

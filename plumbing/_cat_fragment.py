@@ -32,7 +32,10 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a fragment, one Arrow record batch. Iterating gives them as JSON values, `chunks` as bytes in the format."""
+    """The rows of a fragment, one Arrow record batch.
+
+    Iterating gives them as JSON values, `chunks` as bytes in the format.
+    """
 
     fragment: Oid
     format: str
@@ -51,7 +54,10 @@ class Rows:
 
 
 def cat_fragment(fragment: str, *, format: str = "csv", columns: Sequence[str] = (), store: str | None = None) -> Rows:
-    """The rows of a fragment, all columns if none are named. Raises NotFound, Corrupt, Usage for an unknown column or format."""
+    """The rows of a fragment, all columns if none are named.
+
+    Raises NotFound, Corrupt, Usage for an unknown column or format.
+    """
     from dpkg import tables
     from dpkg.arrow.fragment import describe
 

@@ -34,7 +34,10 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class Object:
-    """A stored object, with what was asked of it; None is what was not. `size` in bytes. In a batch, `oid` is None if it is missing."""
+    """A stored object, with what was asked of it; None is what was not.
+
+    `size` in bytes. In a batch, `oid` is None if it is missing.
+    """
 
     name: str
     oid: Oid | None
@@ -50,7 +53,8 @@ class Object:
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes in pieces, verified before the last one; of JSON with `pretty` indented. Raises Corrupt."""
-        assert self.odb is not None and self.oid is not None, f"there is no object {self.name}"
+        if self.odb is None or self.oid is None:
+            raise NotFound(f"there is no object '{self.name}'")
         if self.odb.kind(self.oid) == "blob":
             yield from self.odb.iter_blob(self.oid)
             return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "ls-fragments",
-    "List the fragments of a table in row order: oid, rows, row bytes; with --paths their Parquet files, for other engines.",
+    "List the fragments of a table in row order: oid, rows, row bytes; or their Parquet files, for other engines.",
     (
         Arg("table", "a table's oid, or owner/name[@revision]/path"),
         Opt("--paths", "where the files are"),
@@ -36,7 +36,10 @@ class Fragment:
 
 
 def ls_fragments(table: str, *, paths: bool = False, store: str | None = None) -> Iterator[Fragment]:
-    """The fragments of a table, read as they are asked for. Raises NotFound; Usage for paths where the store is no folder."""
+    """The fragments of a table, read as they are asked for.
+
+    Raises NotFound; Usage for paths where the store is no folder.
+    """
     from dpkg.index import fragment_entries
     from dpkg.tables import read_table_object
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "rev-parse",
-    "Print the oid that an expression names: of a commit, with a path of the entry, with --tophash of the commit's tree.",
+    "Print the oid that an expression names: a commit's, with a path the entry's, with --tophash that of its tree.",
     (
         Arg("expr", "owner/name[@revision][/path], or a prefix of an oid"),
         Opt("--tophash", "the tree of the commit"),

@@ -44,7 +44,10 @@ class Written:
 
 
 def write_table(file: str, *, format: str | None = None, key: Sequence[str] = (), store: str | None = None) -> Written:
-    """Store a table; a store is made where there is none. Raises NotFound, Format, CheckFailed for a key that is not unique."""
+    """Store a table; a store is made where there is none.
+
+    Raises NotFound, Format, CheckFailed for a key that is not unique.
+    """
     odb = Repository(store, create=True).odb
     oid, table = store_table(odb, file, format, tuple(key))
     odb.sync()

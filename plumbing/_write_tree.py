@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "write-tree",
-    "Compile a file, a folder or a build.yml as 'dpk build' does, store it, and print the tree's oid. Nothing is published.",
+    "Store a file, a folder or a build.yml as a tree, as 'dpk build' does, and print its oid. Nothing is published.",
     (Arg("path", "a file, a folder or a build.yml"), Opt("--raw", "keep every file as a blob"), STORE),
 )
 

@@ -29,7 +29,10 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting and where it is from: a config file, or a variable as `$DPK_AUTHOR`. `value` is None where it was removed."""
+    """A setting and where it is from: a config file, or a variable as `$DPK_AUTHOR`.
+
+    `value` is None where it was removed.
+    """
 
     key: str
     value: str | None
@@ -44,7 +47,10 @@ def config(
     user: bool = False,
     store: str | None = None,
 ) -> Iterator[Setting]:
-    """Settings as they hold for the store; one is set, or removed, first. Raises Usage for an unknown key, NotFound if it is not set."""
+    """Settings as they hold for the store; one is set, or removed, first.
+
+    Raises Usage for an unknown key, NotFound if it is not set.
+    """
     place = settings.find_store(store)
     if key is None:
         if unset or value is not None:

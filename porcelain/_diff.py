@@ -13,7 +13,7 @@ from dpkg.repository import Repository
 
 if TYPE_CHECKING:
     from dpkg.command import Shown
-    from dpkg.diff import Change, TableChange
+    from dpkg.comparing import Change, TableChange
     from dpkg.oid import Oid
 
 COMMAND = Command(
@@ -48,7 +48,7 @@ class Diff:
 
 def diff(a: str, b: str | None = None, *, store: str | None = None) -> Diff:
     """Compare two revisions: `A@v1..v2`, two expressions, or a package's last two commits. Raises NotFound, Usage."""
-    from dpkg.diff import diff_trees
+    from dpkg.comparing import diff_trees
 
     repository = Repository(store)
     old, new = _sides(repository, a, b)
@@ -103,10 +103,10 @@ _STYLE = {"added": ("green", "+"), "removed": ("red", "-"), "changed": ("yellow"
 
 def _change(c: Change) -> Iterator[Shown]:
     style, sign = _STYLE[c.what]
-    paths = (c.old_path, f"→ {c.path}") if c.old_path else (c.path,)
+    paths = [c.old_path, f"→ {c.path}"] if c.old_path else [c.path]
     said = ", ".join([*_said(c), *(["metadata changed"] if c.metadata else [])])
-    row = ((style, f"{sign} {c.type:<5}"), *((style, path) for path in paths), said)
-    yield from grid([row], give=range(1, len(row) - 1))
+    named = [(style, path) for path in paths]
+    yield from grid([((style, f"{sign} {c.type:<5}"), *named, said)], give=range(1, 1 + len(named)))
     if c.table:
         yield from _table(c.table)
 

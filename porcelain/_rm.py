@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "rm",
-    "Remove a package's branches and tags, or with owner/name@TAG one tag. Objects stay, and the ref log says who removed it.",
+    "Remove a package's branches and tags, or one tag. Objects stay, and the ref log says who removed it.",
     (Arg("expr", "owner/name, or owner/name@tag", metavar="PACKAGE"), Opt("-m --message", "why", str, "TEXT"), STORE),
 )
 
@@ -40,7 +40,10 @@ class Removed:
 
 
 def rm(expr: str, *, message: str = "", store: str | None = None) -> Removed:
-    """Remove a package or a tag. Raises NotFound, Usage. `dpk update-ref` can bring a branch back; a tag's name is gone."""
+    """Remove a package or a tag.
+
+    Raises NotFound, Usage. `dpk update-ref` can bring a branch back; a tag's name is gone.
+    """
     parsed = parse_expr(expr)
     if parsed.path:
         hint = "a commit never changes: build the package again without it"

@@ -41,7 +41,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Shown:
-    """What an expression names. Members that do not fit its type are empty; `head` holds a table's first rows as JSON values."""
+    """What an expression names.
+
+    Members that do not fit its type are empty; `head` holds a table's first rows as JSON values.
+    """
 
     expr: str
     type: str  # tree, table or blob
@@ -104,7 +107,7 @@ def _tree(repository: Repository, oid: Oid, base: dict[str, Any]) -> Shown:
 def _table(repository: Repository, entry: TreeEntry, rows: int, base: dict[str, Any]) -> Shown:
     from dpkg import tables
     from dpkg.arrow.writers import json_rows
-    from dpkg.diff import type_text
+    from dpkg.comparing import type_text
 
     table = tables.read_table_object(repository.odb, entry.oid)
     head = tuple(json_rows(tables.head(repository.odb, table, rows))) if rows else ()

@@ -40,7 +40,11 @@ class Tagged:
 
 
 def tag(package: str, name: str, revision: str = "latest", *, message: str = "", store: str | None = None) -> Tagged:
-    """Create a tag. Raises NotFound for the revision, AlreadyExists where the tag has another value or had one, or a branch has its name."""
+    """Create a tag.
+
+    Raises NotFound for the revision, AlreadyExists where the tag has another value or had one, or a branch has its
+    name.
+    """
     expr = parse_expr(package)
     if expr.revision or expr.path:
         hint = f"write: dpk tag {expr.package} {name} {expr.revision or 'REVISION'}"

@@ -23,7 +23,7 @@ AUTHOR = "Ada <ada@example.com>"
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_user_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """For the whole run: an empty home, no settings of the user's, no colours, and where tests begin there is no store."""
+    """For the whole run: an empty home, none of the user's settings, no colours."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith(("DPK_", "XDG_", "GIT_"))]:
@@ -180,5 +180,7 @@ def sales(store: Store) -> Store:
     }
     commit = store.commit("acme/sales", first, "first")
     store.repository.refs.create_tag("acme/sales", "v1", commit, who=AUTHOR)
-    store.commit("acme/sales", {**first, "transactions": {"id": [1, 2, 3, 4], "item": ["pen", "cup", None, "jar"]}}, "second")
+    store.commit(
+        "acme/sales", {**first, "transactions": {"id": [1, 2, 3, 4], "item": ["pen", "cup", None, "jar"]}}, "second"
+    )
     return store

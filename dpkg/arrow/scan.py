@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpkg.arrow.fragment import Reader
-from dpkg.arrow.normal import to_user_batch
+from dpkg.arrow.normal import rebased, to_user_batch
 from dpkg.arrow.schema import Schema
+from dpkg.arrow.stats import stats_type
 from dpkg.errors import Usage
 
 
+_NAN = re.compile(r"\bnan\b")
+
+
 def expression(given: Any) -> pc.Expression:
-    """A filter as an Arrow expression: one already, or tuples `("column", "op", value)` as pandas and pyarrow take them. Raises Usage."""
+    """A filter as an Arrow expression: one already, or tuples `("column", "op", value)` as pandas takes them. Raises Usage."""
     if isinstance(given, pc.Expression):
         return given
     import pyarrow.parquet as pq
@@ -22,17 +27,21 @@ def expression(given: Any) -> pc.Expression:
     try:
         return pq.filters_to_expression([given] if isinstance(given, tuple) else given)
     except (ValueError, TypeError, AttributeError, IndexError, pa.ArrowException) as e:
-        raise Usage(f"the filter cannot be read: {e}", 'write filter=("column", ">", 5), a list of such, or a pyarrow.compute expression') from None
+        hint = 'write filter=("column", ">", 5), a list of such, or a pyarrow.compute expression'
+        raise Usage(f"the filter cannot be read: {e}", hint) from None
 
 
 def columns_of(given: pc.Expression, schema: Schema) -> list[str]:
-    """The columns that a filter reads: those without which it cannot be bound. Raises Usage if it does not fit the table at all."""
+    """The columns that a filter reads: those without which it cannot be bound. Raises Usage if it does not fit the table."""
     empty = schema.arrow.empty_table()
     try:
         empty.filter(given)
     except (pa.ArrowException, TypeError) as e:
-        raise Usage(f"the filter does not fit the table: {str(e).splitlines()[0]}", f"columns: {', '.join(schema.names[:20])}") from None
+        hint = f"columns: {', '.join(schema.names[:20])}"
+        raise Usage(f"the filter does not fit the table: {str(e).splitlines()[0]}", hint) from None
     text, out = str(given), []
+    if "FieldPath(" in text:  # a column named by its place: only among all columns is it the same
+        return list(schema.names)
     for i, name in enumerate(schema.names):
         if name not in text and '"' not in text and "\\" not in text:
             continue
@@ -48,34 +57,38 @@ def survivors(stats: pa.RecordBatch, schema: Schema, given: pc.Expression, colum
     import pyarrow.dataset as ds
 
     rows = stats.num_rows
-    kept = [False] * rows
-    form = ds.ParquetFileFormat()
-    guarantees = [ds.scalar(True)] * rows
+    if _NAN.search(str(given)):  # Arrow reasons wrongly about comparisons with NaN
+        return [True] * rows
+    known = [ds.scalar(True)] * rows
     for name in columns:
         t = schema.types[schema.names.index(name)]
-        if t.kind == "fixed_binary" or stats.column(name).type.num_fields < 3:
+        if t.kind in ("fixed_binary", "float16") or stats_type(t) is None:  # bounds of another type; no comparison in Arrow
             continue
-        bounds = stats.column(name)
-        for i in range(rows):
-            one = _guarantee(name, t.plain, bounds[i])
+        for i, bound in enumerate(stats.column(name)):
+            one = _guarantee(name, bound)
             if one is not None:
-                guarantees[i] = guarantees[i] & one
-    paths = [f"/{i}" for i in range(rows)]
-    dataset = ds.FileSystemDataset.from_paths(
-        paths, schema=schema.arrow, format=form, filesystem=pa.fs.LocalFileSystem(), partitions=guarantees
-    )
-    for fragment in dataset.get_fragments(filter=given):
-        kept[int(fragment.path[1:])] = True
-    return kept
+                known[i] = known[i] & one
+    try:
+        dataset = ds.FileSystemDataset.from_paths(
+            [f"/{i}" for i in range(rows)],
+            schema=schema.arrow,
+            format=ds.ParquetFileFormat(),
+            filesystem=pa.fs.LocalFileSystem(),
+            partitions=known,
+        )
+        found = {fragment.path for fragment in dataset.get_fragments(filter=given)}
+    except pa.ArrowException:  # it can be computed but not reasoned about
+        return [True] * rows
+    return [f"/{i}" in found for i in range(rows)]
 
 
-def _guarantee(name: str, plain: pa.DataType, bound: Any) -> Any:
+def _guarantee(name: str, bound: Any) -> Any:
     """What is known of every value of a column in one fragment, or None."""
     low, high = bound["min"], bound["max"]
     field = pc.field(name)
     if not low.is_valid:
-        return None
-    if pa.types.is_floating(plain) and high.is_valid and high.as_py() != high.as_py():
+        return field.is_null()
+    if pa.types.is_floating(high.type) and high.is_valid and high.as_py() != high.as_py():
         return None  # a NaN answers no comparison, so that bounds of the others would be wrong under `not`
     one = field >= low
     if high.is_valid:
@@ -83,16 +96,41 @@ def _guarantee(name: str, plain: pa.DataType, bound: Any) -> Any:
     return one | field.is_null() if bound["nulls"].as_py() else one
 
 
-def read_rows(reader: Reader, schema: Schema, columns: list[str], given: pc.Expression | None, needed: list[str]) -> pa.RecordBatch:
-    """The matching rows of one fragment, with the columns asked for; only these and what the filter needs are read."""
-    wanted = [*columns, *(n for n in needed if n not in columns)] or [schema.names[0]]
+def read_rows(
+    reader: Reader, schema: Schema, columns: list[str], given: pc.Expression | None, needed: list[str]
+) -> pa.RecordBatch:
+    """The matching rows of one fragment, with the columns asked for. What the filter needs is read first, the rest if rows match."""
     at = {n: i for i, n in enumerate(schema.names)}
-    arrays = reader.read([at[n] for n in wanted])
-    part = schema.select(wanted)
-    batch = to_user_batch(pa.RecordBatch.from_arrays(arrays, schema=part.plain), part)
+    wanted = columns or [schema.names[0]]  # a batch without columns forgets its rows
+    found: dict[str, pa.Array] = {}
+    mask = None
     if given is not None:
-        batch = batch.filter(given)
-    return batch if wanted == columns else batch.select(columns)
+        names = sorted(set(needed), key=lambda n: at[n]) or [schema.names[0]]
+        found = dict(zip(names, reader.read([at[n] for n in names]), strict=True))
+        mask = _mask(_user_batch([found[n] for n in names], schema.select(names)), given)
+        if not mask.true_count:
+            part = schema.select(wanted)
+            return _user_batch([pa.array([], t.plain) for t in part.types], part).select(columns)
+    rest = [n for n in dict.fromkeys(wanted) if n not in found]
+    found.update(zip(rest, reader.read([at[n] for n in rest]), strict=True))
+    arrays = [found[n] for n in wanted]
+    if mask is not None and mask.true_count < len(mask):
+        arrays = [rebased(a).filter(mask) for a in arrays]
+    batch = _user_batch(arrays, schema.select(wanted))
+    return batch if columns else batch.select([])
+
+
+def _mask(batch: pa.RecordBatch, given: pc.Expression) -> pa.BooleanArray:
+    """For each row whether a filter holds. (Arrow's own `filter` also takes the rows, some of them wrongly: `normal.rebased`.)"""
+    import pyarrow.acero as ac
+
+    rows = ac.Declaration("table_source", ac.TableSourceNodeOptions(pa.Table.from_batches([batch])))
+    keep = ac.Declaration("project", ac.ProjectNodeOptions([given], ["keep"]), [rows])
+    return pc.fill_null(keep.to_table(use_threads=False).column(0).combine_chunks(), False)
+
+
+def _user_batch(arrays: list[pa.Array], schema: Schema) -> pa.RecordBatch:
+    return to_user_batch(pa.RecordBatch.from_arrays(arrays, schema=schema.plain), schema)
 
 
 def as_table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:

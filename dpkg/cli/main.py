@@ -146,7 +146,7 @@ def run() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by who called us
-            setattr(sys, name, open("/dev/null", "w"))
+            setattr(sys, name, open("/dev/null", "w"))  # noqa: SIM115 - for as long as the process runs
         else:
             stream.reconfigure(errors="backslashreplace")
     code = main()

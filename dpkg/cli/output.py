@@ -77,7 +77,10 @@ def _console(colour: bool, width: int) -> Any:
 
 
 def show_json(result: Any, before: Callable[[], None] = lambda: None) -> None:
-    """A dataclass as one object; what can be iterated as a line for each item. `as_json` says what stands for an item."""
+    """A dataclass as one object; what can be iterated as a line for each item.
+
+    `as_json` says what stands for an item.
+    """
     for item in result if hasattr(result, "__iter__") else (result,):
         before()
         sys.stdout.write(to_json(item.as_json() if hasattr(item, "as_json") else item) + "\n")

@@ -1,4 +1,7 @@
-"""From argv to the parameters of a command's function. A few lines of our own: argparse would cost more than all of `dpk log`."""
+"""From argv to the parameters of a command's function.
+
+A few lines of our own: argparse would cost more than all of `dpk log`.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ class Parsed(NamedTuple):
 
 
 def split(args: list[str]) -> tuple[str | None, list[str]]:
-    """(command, its arguments). Options before the command are handed to it: `dpk --store X log` is `dpk log --store X`."""
+    """(command, its arguments).
+
+    Options before the command are handed to it: `dpk --store X log` is `dpk log --store X`.
+    """
     at = 0
     while at < len(args) and args[at].startswith("-"):
         at += 2 if args[at] == "--store" else 1

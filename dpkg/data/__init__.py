@@ -1,8 +1,8 @@
 """Data as imports: `from dpkg.data.acme import sales`; `sales.transactions()` is a DataFrame. Nothing is read before it
 is asked for, and each import sees what is installed then.
 
-`import dpkg.data.acme.sales` and `from dpkg.data.acme.sales import transactions` work too. In names, `_` also stands for
-`-` and `.` where that is unambiguous. `dpkg.load("acme/sales@v1")` opens any revision.
+`import dpkg.data.acme.sales` and `from dpkg.data.acme.sales import transactions` work too. In names, `_` also stands
+for `-` and `.` where that is unambiguous. `dpkg.load("acme/sales@v1")` opens any revision.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The import hook: `dpkg.data.OWNER` is a module of packages, `dpkg.data.OWNER.NAME` a module that is a package's tree.
 
-Both look at the store each time they are used, so that an import after an install sees it, whatever was imported before.
+Both look at the store each time they are used, so that an import after an install sees it, whatever was imported
+before.
 """
 
 from __future__ import annotations
@@ -25,25 +26,27 @@ def owner_alias(owner: str) -> str:
     return f"{made}_" if made in _TAKEN else made
 
 
-def packages() -> list[str]:
-    """All packages of the current store; none where there is no store."""
+def owners() -> list[str]:
+    """The owners of packages in the current store, as they are imported; none where there is no store."""
     try:
-        return list(Repository().refs.packages())
+        return sorted({owner_alias(p.split("/")[0]) for p in Repository().refs.packages()})
     except NotFound:
         return []
 
 
-def owners() -> list[str]:
-    """The owners of packages, as they are imported."""
-    return sorted({owner_alias(p.split("/")[0]) for p in packages()})
-
-
 def owned(owner: str) -> dict[str, list[str]]:
-    """The packages of an owner by the name they are imported by: two packages where it could mean either."""
+    """The packages of an owner by the name they are imported by: several where it could mean each of them.
+
+    Reads the refs of this owner's packages only.
+    """
     found: dict[str, list[str]] = {}
-    for package in packages():
+    try:
+        refs = Repository().refs
+    except NotFound:
+        return found
+    for package in refs.packages(deleted=True):
         first, name = package.split("/")
-        if owner_alias(first) == owner:
+        if owner_alias(first) == owner and (refs.heads(package) or refs.tags(package)):
             found.setdefault(alias(name), []).append(package)
     return found
 
@@ -54,7 +57,10 @@ class Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """None for names of other modules; raises ModuleNotFoundError, which says what there is, for what is not installed."""
+        """None for names of other modules.
+
+        Raises ModuleNotFoundError, which says what there is, for what is not installed.
+        """
         parts = fullname.removeprefix(PREFIX).split(".")
         if not fullname.startswith(PREFIX) or len(parts) > 3 or any(p.startswith("__") for p in parts):
             return None
@@ -68,7 +74,7 @@ class Finder(MetaPathFinder):
         module = _Package(fullname, parts[0], parts[1])
         if len(parts) == 2:
             return ModuleSpec(fullname, _Loader(module), is_package=True)
-        raise ModuleNotFoundError(_no_module(module, parts[2]))
+        raise ModuleNotFoundError(_no_module(module, f"{PREFIX}{parts[0]}.{parts[1]}", parts[2]))
 
 
 class _Loader(Loader):
@@ -169,9 +175,9 @@ def _no_package(owner: str, name: str, found: dict[str, list[str]]) -> str:
     return f"no package '{owner}/{name}' is installed in {settings.find_store()}; {more}"
 
 
-def _no_module(module: _Package, name: str) -> str:
+def _no_module(package: _Package, module: str, name: str) -> str:
     try:
-        getattr(module, name)
+        getattr(package, name)
     except AttributeError as e:
         return str(e)
-    return f"'{name}' is data and not a module; write: from {module.__name__} import {name}"
+    return f"'{name}' is data and not a module; write: from {module} import {name}"

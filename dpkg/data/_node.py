@@ -59,8 +59,11 @@ def _make(repository: Repository, base: str, commit: Oid, path: str, entry: Tree
     return kinds[entry.type](repository, base, commit, path, entry)
 
 
-def _reopen(store: str, package: str, commit: str, path: str) -> Tree | Table | Blob:
-    return load(f"{package}@{commit}/{path}" if path else f"{package}@{commit}", store=store)
+def _reopen(store: str, base: str, commit: str, path: str) -> Tree | Table | Blob:
+    """A node from its pickle. Raises NotFound where the store, the package or the commit is gone."""
+    repository, package = Repository(store), base.partition("@")[0]
+    _, oid, found, entry = repository.entry(f"{package}@{commit}/{path}" if path else f"{package}@{commit}")
+    return _make(repository, base, oid, path, entry or _root(repository, found.tree))
 
 
 def alias(name: str) -> str:
@@ -72,7 +75,10 @@ def alias(name: str) -> str:
 
 
 class Node:
-    """What trees, tables and blobs have in common. Equal if their objects are; a pickle holds the store's place and the commit."""
+    """What trees, tables and blobs have in common.
+
+    Equal if their objects are; a pickle holds the store's place and the commit.
+    """
 
     __slots__ = ("_base", "_commit", "_entry", "_path", "_repository")
 
@@ -108,8 +114,7 @@ class Node:
         return hash(self.oid)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        package = self._base.partition("@")[0]
-        return _reopen, (self._repository.url, package, str(self._commit), self._path)
+        return _reopen, (self._repository.url, self._base, str(self._commit), self._path)
 
     def _title(self, *facts: str) -> str:
         return f"<{clean(self.expr)}  {', '.join(facts)}>"
@@ -121,8 +126,8 @@ class Node:
 class Tree(Node):
     """A package or a folder in one. Children are attributes, and items under their name: `tree["odd name.csv"]`.
 
-    An attribute is the name as an identifier, of a blob also its stem, where that is unambiguous; with `_` behind it where a
-    method has that name.
+    An attribute is the name as an identifier, of a blob also its stem, where that is unambiguous; with `_` behind it
+    where a method has that name.
     """
 
     __slots__ = ("_found", "_named")
@@ -258,8 +263,8 @@ class Table(Node):
     def scan(self, columns: Sequence[str] | None = None, filter: Any = None) -> Iterator[pyarrow.RecordBatch]:
         """Record batches in row order.
 
-        Only the columns asked for (and those the filter needs) are read, and only fragments that can match. `filter` is a
-        pyarrow.compute expression, `("column", ">", 5)`, or a list of such tuples. Raises Usage, Corrupt.
+        Only the columns asked for (and those the filter needs) are read, and only fragments that can match. `filter`
+        is a pyarrow.compute expression, `("column", ">", 5)`, or a list of such tuples. Raises Usage, Corrupt.
         """
         from dpkg import tables
 
@@ -297,7 +302,7 @@ class Table(Node):
 
     def _columns(self) -> list[tuple[str, str, str]]:
         """Name, type, and whether it is of the key, of the first columns."""
-        from dpkg.diff import type_text
+        from dpkg.comparing import type_text
 
         table = self._table()
         return [(clean(n), type_text(t), "key" if n in table.key else "") for n, t in table.schema[:_SHOWN]]

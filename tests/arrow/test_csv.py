@@ -6,6 +6,8 @@ import gzip
 import importlib.util
 import math
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ import zstandard
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dpkg.arrow.readers import ColumnRule, ReadOptions, Restart, Widened, csvsource, open_source, stream
+from dpkg.arrow.readers import ColumnRule, ReadOptions, Restart, Widened, csvchunks, csvsource, open_source, stream
 from dpkg.arrow.readers.base import label
+from dpkg.arrow.readers.csvchunks import end_of_rows
 from dpkg.arrow.readers.csvlines import Place
 from dpkg.arrow.readers.csvsource import CsvSource
 from dpkg.errors import Format, NotFound, Usage
@@ -422,3 +425,57 @@ def test_again_and_early_stops(tmp_path: Path) -> None:
     for _ in range(3):
         assert next(source.batches()).num_rows > 0
     source.close()
+
+
+def lexed(data: bytes) -> tuple[int, bool]:
+    """Where the last whole row ends, byte by byte."""
+    end, quoted, start, i = 0, False, True, 0
+    while i < len(data):
+        byte = data[i : i + 1]
+        if quoted:
+            if byte == b'"' and data[i + 1 : i + 2] == b'"':
+                i += 1
+            elif byte == b'"':
+                quoted = False
+        else:
+            quoted, start = start and byte == b'"', byte in b",\r\n"
+            if byte == b"\n" or (byte == b"\r" and data[i + 1 : i + 2] not in (b"", b"\n")):
+                end = i + 1
+        i += 1
+    return end, quoted
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text('a,"""\n\r', max_size=40).map(str.encode))
+@example(b'"a""\n""b"\n"')
+@example(b'a"b\n"c\n')
+def test_where_rows_end(data: bytes) -> None:
+    assert end_of_rows(pa.py_buffer(data), ",") == lexed(data)
+
+
+def test_a_row_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csvchunks, "_LONGEST_ROW", 1 << 20)
+    text = 'a,b\n1,"x\n' + "3,4\n" * 2_000_000
+    with pytest.raises(Format, match="line 2: a row is longer than 1 MiB"):
+        read(make(tmp_path / "t.csv", text))
+
+
+STOPS = """
+import sys
+from dpkg.arrow.readers import open_source, open_stream
+source = open_source(sys.argv[1], "csv")
+batches = source.batches()
+next(batches)
+if sys.argv[2] == "raise":
+    raise KeyboardInterrupt
+"""
+
+
+@pytest.mark.parametrize("how", ["end", "raise"])
+def test_a_process_that_stops_reading_ends_cleanly(how: str, tmp_path: Path) -> None:
+    path = make(tmp_path / "t.csv", "a,b\n" + "12345,some text\n" * 1_500_000)
+    env = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    for _ in range(2):
+        command = [sys.executable, "-c", STOPS, str(path), how]
+        done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
+        assert done.returncode in ((0,) if how == "end" else (130, -2)), done.stderr

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from dpkg.cli import commands
 from dpkg.cli.parse import COMMON
 
-FLAGS = sorted({f for n in commands.names() for o in __import__(commands.module_of(n) or "", fromlist=["COMMAND"]).COMMAND.opts for f in o.flags.split()})
+FLAGS = sorted(
+    {
+        f
+        for n in commands.names()
+        for o in __import__(commands.module_of(n) or "", fromlist=["COMMAND"]).COMMAND.opts
+        for f in o.flags.split()
+    }
+)
 KNOWN = [
     "acme/sales",
     "acme/sales@v1",
@@ -51,8 +58,12 @@ KNOWN = [
     "~nobody/x",
 ]
 # What leads out of the folder that the test is in is left out: `dpk build a/b /` would read the disk.
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | st.sampled_from("@/~.-=\udc80\x1b"), max_size=8)
-WORDS = st.sampled_from(KNOWN) | TEXT.filter(lambda t: not t.startswith(("/", "~")) and ".." not in t and "://" not in t)
+TEXT = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | st.sampled_from("@/~.-=\udc80\x1b"), max_size=8
+)
+WORDS = st.sampled_from(KNOWN) | TEXT.filter(
+    lambda t: not t.startswith(("/", "~")) and ".." not in t and "://" not in t
+)
 
 
 @st.composite
@@ -96,7 +107,8 @@ def check(run: Any, args: list[str], stdin: bytes) -> None:
         assert said["exit_code"] == ran.code
         assert said["message"]
     else:
-        assert ran.err.startswith("dpk: ") and len(ran.err) > 10
+        assert ran.err.startswith("dpk: ")
+        assert len(ran.err) > 10
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -68,7 +68,11 @@ def test_json(dpk: Callable[..., Any], files: Any, name: str) -> None:
     assert ran.lines
     assert kind == MANY or len(ran.lines) == 1
     assert all(isinstance(line, dict) for line in ran.lines)
-    results = {frozenset(f.name for f in fields(c) if f.repr) for c in vars(import_module(commands.module_of(name) or "")).values() if is_dataclass(c)}
+    results = {
+        frozenset(f.name for f in fields(c) if f.repr)
+        for c in vars(import_module(commands.module_of(name) or "")).values()
+        if is_dataclass(c)
+    }
     if name not in ("cat-object", "cat-fragment"):  # these print data
         assert frozenset(ran.lines[0]) in results
 
@@ -86,7 +90,10 @@ def test_people_and_programs_get_the_same(dpk: Callable[..., Any], files: Any, n
 
 
 def test_values_as_json() -> None:
-    assert to_json({"a": (1, [None, True, 1.5]), 2: "ü→"}) in ('{"a": [1, [null, true, 1.5]], "2": "ü→"}', '{"a": [1, [null, true, 1.5]], "2": "\\u00fc\\u2192"}')
+    assert to_json({"a": (1, [None, True, 1.5]), 2: "ü→"}) in (
+        '{"a": [1, [null, true, 1.5]], "2": "ü→"}',
+        '{"a": [1, [null, true, 1.5]], "2": "\\u00fc\\u2192"}',
+    )
     with pytest.raises(ValueError):
         to_json(float("nan"))
 

@@ -203,14 +203,16 @@ def test_closed_streams(sales: Any) -> None:
 
 
 def test_ctrl_c_in_the_middle(store: Any) -> None:
-    process = subprocess.Popen([*DPK, "hash-object", "-w", "--stdin"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*DPK, "hash-object", "-w", "--stdin"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     for _ in range(200):  # until it is at work: the store is made
         if Path(store.url, "format").exists() and time.sleep(0.3) is None:
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode in (130, -signal.SIGINT)  # Python sometimes ends by the signal itself: 130 to a shell
     assert said.startswith("dpk: interrupted")
     assert "Traceback" not in said
 

@@ -136,8 +136,7 @@ WORDS = st.sampled_from([*FLAGS, "--", "-", "a", "3", "csv", "--rows=", "-n4", "
 def test_any_arguments_are_parsed_or_refused(args: list[str]) -> None:
     try:
         parsed = parse(COMMAND, args)
-    except Usage as e:
-        assert e.message
+    except Usage:
         return
     names = {p.name if isinstance(p, Arg) else p.dest for p in COMMAND.params}
     assert parsed.values.keys() | parsed.view.keys() <= names
@@ -148,7 +147,9 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=10)
 
 
 @given(TEXT, TEXT, st.lists(TEXT, max_size=3), st.integers(-9, 9), st.booleans())
-def test_what_is_spelled_is_what_comes_out(first: str, message: str, parents: list[str], rows: int, write: bool) -> None:
+def test_what_is_spelled_is_what_comes_out(
+    first: str, message: str, parents: list[str], rows: int, write: bool
+) -> None:
     spelled = [f"--message={message}", *(f"--parent={p}" for p in parents), f"-n{rows}", *(["-w"] if write else [])]
     expected = {"first": first, "message": message, "rows": rows}
     expected |= ({"parent": tuple(parents)} if parents else {}) | ({"write": True} if write else {})

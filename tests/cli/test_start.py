@@ -7,8 +7,33 @@ import subprocess
 import sys
 from typing import Any
 
-HEAVY = {"pyarrow", "numpy", "pandas", "fsspec", "rich", "zstandard", "asyncio", "yaml", "argparse", "subprocess", "pathspec"}
-LIGHT = {"argparse", "ast", "dataclasses", "difflib", "gettext", "inspect", "json", "logging", "shutil", "tempfile", "threading", "typing"}
+HEAVY = {
+    "pyarrow",
+    "numpy",
+    "pandas",
+    "fsspec",
+    "rich",
+    "zstandard",
+    "asyncio",
+    "yaml",
+    "argparse",
+    "subprocess",
+    "pathspec",
+}
+LIGHT = {
+    "argparse",
+    "ast",
+    "dataclasses",
+    "difflib",
+    "gettext",
+    "inspect",
+    "json",
+    "logging",
+    "shutil",
+    "tempfile",
+    "threading",
+    "typing",
+}
 
 
 def imported(*args: str) -> set[str]:
@@ -18,7 +43,9 @@ def imported(*args: str) -> set[str]:
     found = []
     for command in (bare, [sys.executable, "-X", "importtime", "-c", "from dpkg.cli.main import run; run()", *args]):
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-        lines = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+        lines = [
+            line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")
+        ]
         found.append(set(lines))
     return found[1] - found[0]
 
@@ -40,12 +67,25 @@ def test_help_imports_no_command(sales: Any) -> None:
 
 
 def test_looking_does_not_pay_for_data(sales: Any) -> None:
-    for args in (["log", "acme/sales"], ["log", "acme/sales", "--json"], ["rev-parse", "acme/sales@v1"], ["show-ref"], ["tag", "acme/sales", "v1", "latest~1"]):
+    for args in (
+        ["log", "acme/sales"],
+        ["log", "acme/sales", "--json"],
+        ["rev-parse", "acme/sales@v1"],
+        ["show-ref"],
+        ["tag", "acme/sales", "v1", "latest~1"],
+    ):
         assert not top(imported(*args)) & HEAVY, args
 
 
 def test_listing_needs_no_arrow(sales: Any) -> None:
-    for args in (["ls"], ["ls", "acme/sales"], ["show", "acme/sales"], ["diff", "acme/sales"], ["ls-tree", "-r", "acme/sales"], ["cat-object", "acme/sales"]):
+    for args in (
+        ["ls"],
+        ["ls", "acme/sales"],
+        ["show", "acme/sales"],
+        ["diff", "acme/sales"],
+        ["ls-tree", "-r", "acme/sales"],
+        ["cat-object", "acme/sales"],
+    ):
         assert not top(imported(*args)) & (HEAVY - {"zstandard"}), args
 
 
@@ -57,6 +97,7 @@ def test_the_facade_is_lazy() -> None:
 
 def test_importing_data_reads_none(sales: Any) -> None:
     """`from dpkg.data.acme import sales` needs neither Arrow nor pandas; a DataFrame does."""
-    code = "from dpkg.data.acme import sales; import sys; repr(sales); print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
+    asked = "print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
+    code = f"from dpkg.data.acme import sales; import sys; repr(sales); {asked}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

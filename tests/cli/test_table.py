@@ -1,4 +1,4 @@
-"""One static table of commands; each is one file, one function with the command line's parameters, one object by every name."""
+"""One static table of commands; each is one file, one function with the command line's parameters, one object."""
 
 from __future__ import annotations
 
@@ -49,13 +49,15 @@ def test_a_file_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_command_line_has_the_parameters_of_the_function(name: str) -> None:
-    """Names and order of arguments; what may be left out has a default; options are keyword-only; the rest is render's."""
+    """Names, order, what may be left out; options are keyword-only; the rest is render's."""
     command = module(name).COMMAND
     parameters = inspect.signature(function(name)).parameters
     positional = {n: p for n, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD}
     keyword = {n: p for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
     assert [a.name for a in command.args] == list(positional)
-    assert {a.name for a in command.args if a.optional} == {n for n, p in positional.items() if p.default is not p.empty}
+    assert {a.name for a in command.args if a.optional} == {
+        n for n, p in positional.items() if p.default is not p.empty
+    }
     assert {o.dest for o in command.opts if not o.view} == set(keyword)
     assert all(p.default is not p.empty for p in keyword.values())
     viewed = list(inspect.signature(module(name).render).parameters.values())[1:]
@@ -95,10 +97,29 @@ def test_a_command_is_one_object_by_every_name(name: str) -> None:
         assert not hasattr(dpkg, plain)
 
 
+def test_no_module_has_the_name_of_a_command() -> None:
+    """Once imported, `dpkg.build` would be the module, and no longer the command."""
+    for folder, names in (
+        (ROOT / "dpkg", dpkg.porcelain.__all__),
+        (LAYERS["porcelain"], dpkg.porcelain.__all__),
+        (LAYERS["plumbing"], dpkg.plumbing.__all__),
+    ):
+        modules = {p.stem for p in folder.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+        assert not modules & {*names, "load"}
+
+
 def test_the_facades_name_all_of_their_commands() -> None:
     assert set(dpkg.porcelain.__all__) == {n.replace("-", "_") for n in commands.names(commands.PORCELAIN)}
     assert set(dpkg.plumbing.__all__) == {n.replace("-", "_") for n in commands.names(commands.PLUMBING)}
-    assert set(dpkg.__all__) == {*dpkg.porcelain.__all__, "DpkgError", "data", "errors", "load", "plumbing", "porcelain"}
+    assert set(dpkg.__all__) == {
+        *dpkg.porcelain.__all__,
+        "DpkgError",
+        "data",
+        "errors",
+        "load",
+        "plumbing",
+        "porcelain",
+    }
     for facade in (dpkg, dpkg.porcelain, dpkg.plumbing):
         assert set(facade.__all__) <= set(dir(facade))
         assert all(getattr(facade, n) is not None for n in facade.__all__)
@@ -112,14 +133,20 @@ def test_type_checkers_see_what_the_facade_gives(facade: str) -> None:
     tree = ast.parse((ROOT / facade).read_text())
     (block,) = [n for n in tree.body if isinstance(n, ast.If)]
     seen = {a.asname for n in block.body if isinstance(n, ast.ImportFrom) for a in n.names}
-    made = import_module(facade.removesuffix("/__init__.py").replace("/", ".") if facade.startswith("dpkg") else f"dpkg.{facade.split('/')[0]}")
+    made = import_module(
+        facade.removesuffix("/__init__.py").replace("/", ".")
+        if facade.startswith("dpkg")
+        else f"dpkg.{facade.split('/')[0]}"
+    )
     assert seen == set(made.__all__)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_results_are_frozen(name: str) -> None:
     loaded = module(name)
-    own = [c for _, c in inspect.getmembers(loaded, inspect.isclass) if c.__module__ == loaded.__name__ and is_dataclass(c)]
+    own = [
+        c for _, c in inspect.getmembers(loaded, inspect.isclass) if c.__module__ == loaded.__name__ and is_dataclass(c)
+    ]
     assert own
     assert all(c.__dataclass_params__.frozen and c.__doc__ for c in own)  # type: ignore[attr-defined]
 

@@ -53,7 +53,9 @@ def long(sales: Any) -> Any:
     columns = {f"column_{i}_of_a_wide_table": [f"value {i} " * 5] * 3 for i in range(20)}
     contents = {"wide": columns, "docs": {"deeper": {LONG: b"text\n" * 40, "empty": b""}}}
     sales.commit("an-owner/a-package-of-a-long-name", contents, "What changed, in a sentence.\n\nAnd why.")
-    sales.repository.refs.create_tag("acme/sales", "a-tag-of-some-length", sales.repository.tip("acme/sales"), who="Ada")
+    sales.repository.refs.create_tag(
+        "acme/sales", "a-tag-of-some-length", sales.repository.tip("acme/sales"), who="Ada"
+    )
     more = {"docs": {"other": {LONG: b"text\n" * 40}, "new-" + LONG: b""}, "wide": {"column_3_of_a_wide_table": [1]}}
     sales.commit("an-owner/a-package-of-a-long-name", more, "second")
     return sales
@@ -97,14 +99,24 @@ def test_build_fits(long: Any, tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_out_without_a_terminal(long: Any, run: Any) -> None:
-    for args in (["ls", "-r", "an-owner/a-package-of-a-long-name"], ["show", "an-owner/a-package-of-a-long-name@latest~1/wide"]):
+    for args in (
+        ["ls", "-r", "an-owner/a-package-of-a-long-name"],
+        ["show", "an-owner/a-package-of-a-long-name@latest~1/wide"],
+    ):
         said = run(*args).out
         assert LONG in said or "column_19_of_a_wide_table" in said
         assert "more" not in said
 
 
 def test_colours(long: Any) -> None:
-    for args in (["ls"], ["log", "acme/sales"], ["diff", "acme/sales"], ["show", "acme/sales"], ["--help"], ["ls", "no/such"]):
+    for args in (
+        ["ls"],
+        ["log", "acme/sales"],
+        ["diff", "acme/sales"],
+        ["show", "acme/sales"],
+        ["--help"],
+        ["ls", "no/such"],
+    ):
         coloured = terminal(*args)
         assert "\x1b[" in coloured
         assert ESCAPES.sub("", coloured) == terminal(*args, NO_COLOR="1") == terminal(*args, TERM="dumb")

@@ -23,7 +23,15 @@ def lines(rows: list[tuple[str, ...]], columns: int = 0, **how: object) -> list[
 def test_numbers() -> None:
     assert [count(n, "row") for n in (0, 1, 2, 1234)] == ["0 rows", "1 row", "2 rows", "1,234 rows"]
     assert count(2, "entry", "entries") == "2 entries"
-    sizes = {0: "0 B", 999: "999 B", 1000: "1.0 kB", 1234: "1.2 kB", 999_949: "999.9 kB", 999_950: "1.0 MB", 10**15: "1000.0 TB"}
+    sizes = {
+        0: "0 B",
+        999: "999 B",
+        1000: "1.0 kB",
+        1234: "1.2 kB",
+        999_949: "999.9 kB",
+        999_950: "1.0 MB",
+        10**15: "1000.0 TB",
+    }
     assert {n: shorten(n) for n in sizes} == sizes
 
 

@@ -1,4 +1,4 @@
-"""A package built with plumbing alone, through pipes and files as a script would, has the tophash that `dpk build` gives."""
+"""A package built with plumbing alone, as a script would, has the tophash that `dpk build` gives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def folder(store: Any) -> Path:
         folder = Path(version)
         (folder / "docs").mkdir(parents=True)
         (folder / "orders.csv").write_text("id,item\n" + "".join(f"{i},thing {i}\n" for i in range(rows)))
-        pq.write_table(pa.table({"id": [1, 2], "at": pa.array([5, None], pa.timestamp("s"))}), folder / "events.parquet")
+        pq.write_table(
+            pa.table({"id": [1, 2], "at": pa.array([5, None], pa.timestamp("s"))}), folder / "events.parquet"
+        )
         (folder / "docs" / "README.md").write_text(f"# {version}\n")
     return Path.cwd()
 
@@ -72,7 +74,9 @@ def test_a_table_is_the_same_from_anywhere(dpk: Callable[..., Any], store: Any, 
     Path("t.arrow").write_bytes(stream.getvalue())
     made = {dpk("write-table", f"t.{end}").out for end in ("csv", "jsonl", "parquet", "arrow")}
     made |= {dpk("write-table", "-", stdin=Path(f"t.{end}").read_bytes()).out for end in ("parquet", "arrow")}
-    made |= {dpk("write-table", "-", "--format", end, stdin=Path(f"t.{end}").read_bytes()).out for end in ("csv", "jsonl")}
+    made |= {
+        dpk("write-table", "-", "--format", end, stdin=Path(f"t.{end}").read_bytes()).out for end in ("csv", "jsonl")
+    }
     made |= {dpk("hash-object", "--table", f"t.{end}").out for end in ("csv", "jsonl", "parquet", "arrow")}
     made.add(dpk("hash-object", "--table", "--stdin", "--format", "csv", stdin=Path("t.csv").read_bytes()).out)
     assert len(made) == 1

@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -72,7 +73,10 @@ def test_what_is_no_table(dpk: Callable[..., Any], table: str) -> None:
 
 def test_formats(dpk: Callable[..., Any], fragment: str) -> None:
     assert dpk("cat-fragment", fragment).out == 'id,"a,b",a\n1,x,0.5\n2,,nan\n'
-    assert dpk("cat-fragment", fragment, "--format", "json").out == '{"id":1,"a,b":"x","a":0.5}\n{"id":2,"a,b":null,"a":"NaN"}\n'
+    assert (
+        dpk("cat-fragment", fragment, "--format", "json").out
+        == '{"id":1,"a,b":"x","a":0.5}\n{"id":2,"a,b":null,"a":"NaN"}\n'
+    )
     arrow = pa.ipc.open_stream(dpk("cat-fragment", fragment, "--format", "arrow").stdout).read_all()
     parquet = pq.read_table(io.BytesIO(dpk("cat-fragment", fragment, "--format", "parquet").stdout))
     for read in (arrow, parquet):
@@ -84,7 +88,9 @@ def test_formats(dpk: Callable[..., Any], fragment: str) -> None:
 def test_json(dpk: Callable[..., Any], fragment: str) -> None:
     ran = dpk("cat-fragment", fragment, "--json")
     assert ran.lines == [{"id": 1, "a,b": "x", "a": 0.5}, {"id": 2, "a,b": None, "a": "NaN"}]
-    assert ran.lines == [json.loads(line) for line in dpk("cat-fragment", fragment, "--format", "json").out.splitlines()]
+    assert ran.lines == [
+        json.loads(line) for line in dpk("cat-fragment", fragment, "--format", "json").out.splitlines()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -120,11 +126,10 @@ def test_prefixes(dpk: Callable[..., Any], fragment: str, store: Any) -> None:
 
 def test_a_damaged_fragment(dpk: Callable[..., Any], fragment: str) -> None:
     (path,) = dpk("ls-fragments", "acme/t/t", "--paths").out.split()
-    data = bytearray(open(path, "rb").read())
+    data = bytearray(Path(path).read_bytes())
     data[10] ^= 255
     os.chmod(path, 0o644)
-    with open(path, "wb") as f:
-        f.write(data)
+    Path(path).write_bytes(data)
     ran = dpk("cat-fragment", fragment, code=6)
     assert ran.stdout == b""
     assert fragment in ran.err

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -56,7 +57,9 @@ def test_what_is_no_tree(dpk: Callable[..., Any], sales: Any) -> None:
 
 def test_commit_tree(dpk: Callable[..., Any], sales: Any) -> None:
     tree, parent = oid_of("acme/sales@v1/docs"), oid_of("acme/sales@v1")
-    made = dpk("commit-tree", tree, "-p", "acme/sales@v1", "-p", oid_of("acme/sales"), "-m", "two\nlines", "--json").json
+    made = dpk(
+        "commit-tree", tree, "-p", "acme/sales@v1", "-p", oid_of("acme/sales"), "-m", "two\nlines", "--json"
+    ).json
     assert made["tophash"] == tree
     assert made["parents"] == [parent, oid_of("acme/sales")]
     value = dpk("cat-object", made["oid"], "--json").json["value"]
@@ -198,10 +201,8 @@ def test_one_of_many_wins(sales: Any) -> None:
 
     def move(commit: str) -> None:
         start.wait()
-        try:
+        with suppress(Conflict):
             won.append(dpkg.plumbing.update_ref("acme/sales", commit, tip).new)
-        except Conflict:
-            pass
 
     threads = [threading.Thread(target=move, args=(c,)) for c in commits]
     for t in threads:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dpkg
-from dpkg.diff import _moved
+from dpkg.comparing import _moved
 from dpkg.errors import NotFound, Usage
 
 
@@ -58,7 +58,9 @@ def test_many_renames_of_one_content(store: Any) -> None:
 
 
 def test_a_rename_with_other_metadata(store: Any) -> None:
-    found = changes({"a": (b"x", {"n": 1}), "k": (b"k", {"n": 1})}, {"b": (b"x", {"n": 2}), "k": (b"k", {"n": 2})}, store)
+    found = changes(
+        {"a": (b"x", {"n": 1}), "k": (b"k", {"n": 1})}, {"b": (b"x", {"n": 2}), "k": (b"k", {"n": 2})}, store
+    )
     assert {p: (c.what, c.metadata) for p, c in found.items()} == {"b": ("renamed", True), "k": ("changed", True)}
 
 
@@ -81,8 +83,8 @@ def test_schemas(store: Any) -> None:
     new = {"d": [True], "a": ["1"], "c": [1.5], "e": pa.array([0], pa.timestamp("ms"))}
     found = changes({"t": (pa.table(old), {"key": ["a"]})}, {"t": pa.table(new)}, store)
     assert [(s.what, s.column, s.old, s.new) for s in found["t"].table.schema] == [
-        ("removed", "b", "utf8", ""),
         ("retyped", "a", "int64", "utf8"),
+        ("removed", "b", "utf8", ""),
         ("added", "e", "", "timestamp[ms]"),
         ("moved", "d", "3", "1"),
         ("key", "", "a", ""),
@@ -118,7 +120,7 @@ def test_text(dpk: Callable[..., Any], store: Any) -> None:
     assert lines[3:-2] == [
         "+ blob   came  3 B",
         "~ blob   f  1 B → 2 B",
-        "- table  gone  2 rows, 16 B",
+        "- table  gone  2 rows, 18 B",
         "~ blob   m  metadata changed",
         "> blob   o  → p",
         "~ table  t  1 → 2 rows (+1)",
@@ -178,7 +180,11 @@ def test_the_fewest_columns_are_said_to_move(order: list[int]) -> None:
     moved = _moved(order)
     rest = [x for i, x in enumerate(order) if i not in moved]
     assert rest == sorted(rest)
-    best = max(bin(s).count("1") for s in range(1 << 7) if (kept := [x for i, x in enumerate(order) if s >> i & 1]) == sorted(kept))
+    best = max(
+        bin(s).count("1")
+        for s in range(1 << 7)
+        if (kept := [x for i, x in enumerate(order) if s >> i & 1]) == sorted(kept)
+    )
     assert len(rest) == best
 
 
@@ -199,7 +205,7 @@ def leaves(contents: Any, prefix: str = "") -> dict[str, bytes]:
 
 @given(old=TREES, new=TREES)
 def test_a_diff_applied_to_the_old_gives_the_new(make_store: Any, old: Any, new: Any) -> None:
-    from dpkg.diff import diff_trees
+    from dpkg.comparing import diff_trees
 
     store = make_store("memory://diff")
     odb = store.repository.odb
@@ -212,4 +218,6 @@ def test_a_diff_applied_to_the_old_gives_the_new(make_store: Any, old: Any, new:
         if c.new_oid:
             patched[c.path] = odb.read(c.new_oid, "blob")
     assert patched == leaves(new)
-    assert {c.path for c in found if c.what == "changed"} == {p for p, v in leaves(new).items() if leaves(old).get(p, v) != v}
+    assert {c.path for c in found if c.what == "changed"} == {
+        p for p, v in leaves(new).items() if leaves(old).get(p, v) != v
+    }

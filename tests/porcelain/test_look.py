@@ -79,7 +79,10 @@ def test_show_a_package(dpk: Callable[..., Any], sales: Any) -> None:
     assert [e["path"] for e in said["entries"]] == ["README.md", "docs", "odd name.csv", "transactions"]
     shown = dpk("show", "acme/sales@v1").out
     assert shown.startswith("acme/sales@v1  package\n")
-    assert all(text in shown for text in (said["tophash"], said["commit"], "Ada <ada@example.com>", "    first", "transactions"))
+    assert all(
+        text in shown
+        for text in (said["tophash"], said["commit"], "Ada <ada@example.com>", "    first", "transactions")
+    )
 
 
 def test_show_a_folder(dpk: Callable[..., Any], sales: Any) -> None:
@@ -138,7 +141,13 @@ def test_show_values_that_json_has_not(dpk: Callable[..., Any], store: Any) -> N
 
 def test_show_a_file(dpk: Callable[..., Any], store: Any) -> None:
     text = "".join(f"line {i}\n" for i in range(50_000)).encode()
-    contents = {"text": text, "binary": b"\xff\xfe", "nul": b"a\0b", "empty": b"", "cut": b"x" * 65_535 + "é".encode() * 9}
+    contents = {
+        "text": text,
+        "binary": b"\xff\xfe",
+        "nul": b"a\0b",
+        "empty": b"",
+        "cut": b"x" * 65_535 + "é".encode() * 9,
+    }
     store.commit("acme/f", {**contents, "late": b"x" * 100_000 + b"\xff"})
     assert dpk("show", "acme/f/text", "--json").json["text"].splitlines() == [f"line {i}" for i in range(10)]
     assert dpk("show", "acme/f/text", "-n", "3").out.endswith("\n\nline 0\nline 1\nline 2\n")
@@ -169,9 +178,14 @@ def test_log(dpk: Callable[..., Any], sales: Any) -> None:
     assert (new["message"], new["parents"], new["refs"]) == ("second", [old["commit"]], ["latest"])
     assert (old["message"], old["parents"], old["refs"]) == ("first", [], ["v1"])
     shown = dpk("log", "acme/sales").out
-    assert shown.startswith(f"commit {new['commit']} (latest)\ntophash {new['tophash']}\nAuthor: Ada <ada@example.com>\nDate:   2")
+    assert shown.startswith(
+        f"commit {new['commit']} (latest)\ntophash {new['tophash']}\nAuthor: Ada <ada@example.com>\nDate:   2"
+    )
     assert f"\n\n    second\n\ncommit {old['commit']} (v1)\n" in shown
-    assert dpk("log", "acme/sales", "--oneline").out == f"{new['commit'][:12]} (latest) second\n{old['commit'][:12]} (v1) first\n"
+    assert (
+        dpk("log", "acme/sales", "--oneline").out
+        == f"{new['commit'][:12]} (latest) second\n{old['commit'][:12]} (v1) first\n"
+    )
 
 
 def test_log_from_a_revision(dpk: Callable[..., Any], sales: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,7 +117,13 @@ def test_rm_a_package_and_bring_it_back(dpk: Callable[..., Any], sales: Any) -> 
 
 
 def test_what_cannot_be_removed(dpk: Callable[..., Any], sales: Any) -> None:
-    for expr, code in (("acme/none", 3), ("acme/sales@v9", 3), ("acme/sales@latest", 3), ("acme/sales/docs", 2), ("sales", 2)):
+    for expr, code in (
+        ("acme/none", 3),
+        ("acme/sales@v9", 3),
+        ("acme/sales@latest", 3),
+        ("acme/sales/docs", 2),
+        ("sales", 2),
+    ):
         assert dpk("rm", expr, code=code).out == ""
     assert len(dpk("show-ref", "--json").lines) == 2
 
@@ -151,7 +156,6 @@ def test_remotes(dpk: Callable[..., Any], sales: Any) -> None:
         ["rm", "x", "./y"],
         ["list", "x"],
         ["move", "x"],
-        ["add", "x", " "],
         ["add", "x", "a\nb"],
     ],
 )
@@ -170,7 +174,12 @@ SECRETS = [
 @pytest.mark.parametrize("url", SECRETS)
 def test_secrets_are_not_stored(dpk: Callable[..., Any], store: Any, tmp_path: Path, url: str) -> None:
     """Neither as a remote, nor as a setting; and the message does not repeat them."""
-    for args in (["remote", "add", "x", url], ["remote", "add", "x", url, "--user"], ["config", "remote.x", url], ["config", "store", url]):
+    for args in (
+        ["remote", "add", "x", url],
+        ["remote", "add", "x", url, "--user"],
+        ["config", "remote.x", url],
+        ["config", "store", url],
+    ):
         ran = dpk(*args, code=2)
         assert "secret" not in ran.err
     assert not any("secret" in p.read_text(errors="replace") for p in tmp_path.rglob("config"))
@@ -192,12 +201,20 @@ def test_levels(dpk: Callable[..., Any], store: Any, tmp_path: Path, monkeypatch
     dpk("config", "author", "from user", "--user")
     monkeypatch.delenv("DPK_AUTHOR")
     assert dpk("config", "author", "--json").json == {"key": "author", "value": "from user", "origin": user}
-    assert dpk("config", "author", "from store", "--json").json == {"key": "author", "value": "from store", "origin": own}
+    assert dpk("config", "author", "from store", "--json").json == {
+        "key": "author",
+        "value": "from store",
+        "origin": own,
+    }
     assert dpk("config", "author", "--json").json["value"] == "from store"
     store.commit("acme/x", {"x": b""})
     assert dpk("log", "acme/x", "--json").json["author"] == "from store"
     monkeypatch.setenv("DPK_AUTHOR", "from environment")
-    assert dpk("config", "author", "--json").json == {"key": "author", "value": "from environment", "origin": "$DPK_AUTHOR"}
+    assert dpk("config", "author", "--json").json == {
+        "key": "author",
+        "value": "from environment",
+        "origin": "$DPK_AUTHOR",
+    }
     assert [s["key"] for s in dpk("config", "--json").lines] == ["author", "store"]
     monkeypatch.delenv("DPK_AUTHOR")
     dpk("config", "--unset", "author")
@@ -207,7 +224,9 @@ def test_levels(dpk: Callable[..., Any], store: Any, tmp_path: Path, monkeypatch
     dpk("config", "--unset", "author", code=3)
 
 
-def test_the_store_is_the_users_setting(dpk: Callable[..., Any], store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_the_users_setting(
+    dpk: Callable[..., Any], store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("DPK_STORE")
     elsewhere = str(tmp_path / "elsewhere")
     assert dpk("config", "store", elsewhere, "--json").json["origin"] == str(tmp_path / "config")
@@ -257,12 +276,3 @@ def test_a_config_file_that_is_none(dpk: Callable[..., Any], sales: Any, tmp_pat
     (tmp_path / "config").mkdir()
     dpk("config", code=8)
     dpk("config", "author", "x", "--user", code=8)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_config_file_that_cannot_be_written(dpk: Callable[..., Any], store: Any, tmp_path: Path) -> None:
-    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    try:
-        dpk("config", "author", "x", "--user", code=8)
-    finally:
-        tmp_path.chmod(stat.S_IRWXU)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from dpkg.arrow.readers.base import unique
 from dpkg.arrow.readers.csvlines import Chunk, Place, physical_lines, unclosed
-from dpkg.arrow.readers.encodings import blocks_of
+from dpkg.arrow.readers.encodings import Text
 from dpkg.errors import Format
 
 _BLOCK = 2 << 20
-_LONGEST_ROW = 1 << 28
+_LONGEST_ROW = 1 << 26
 _LONGEST_HEADER = 1 << 24
 _QUOTE, _LF, _CR = b'"\n\r'
 
@@ -25,75 +27,58 @@ class Chunks:
     def __init__(self, place: Place, block: int | None) -> None:
         self._place = place
         self._block = block or _BLOCK
-        self._opened: tuple[Generator[bytes, int | None], list[str], Chunk] | None = self._open()
+        self._opened: tuple[Text, list[str], Chunk] | None = self._open()
         self.names = self._opened[1]
         if block is None:
             self._block = min(max(_BLOCK, len(self.names) << 15), 4 * _BLOCK)  # many columns: not too few rows
 
-    def _open(self) -> tuple[Generator[bytes, int | None], list[str], Chunk]:
-        """The blocks to come, the names, and what was read after them."""
+    def _open(self) -> tuple[Text, list[str], Chunk]:
+        """The names, and what was read after them."""
         place = self._place
-        blocks = blocks_of(place.path, place.encoding, place.codec, min(self._block, 1 << 16))
-        data = b""
+        text = Text(place.path, place.encoding, place.codec)
+        data, size = b"", min(self._block, 1 << 16)
         while True:
-            more = next(blocks, b"")
-            data += more
-            found = header_of(data, place.delimiter, complete=not more)
+            more = text.read(data, max(size, len(data)))
+            data = more.to_pybytes() if more is not None else data
+            found = header_of(data, place.delimiter, complete=more is None)
             if found is not None:
                 names, length = found
-                head = Chunk(place, 1, data[:length])
+                head = Chunk(place, 1, pa.py_buffer(data[:length]))
                 list(head.rows())  # raises what is wrong with it
                 unique(names, f"{place.path}, line 1")
-                return blocks, names, Chunk(place, head.next_line, data[length:])
-            if not more:
+                return text, names, Chunk(place, head.next_line, pa.py_buffer(data[length:]))
+            if more is None:
                 raise Format(f"{place.path} is empty: it has no header row", "the first row holds the columns' names")
             if len(data) > _LONGEST_HEADER:
                 raise Format(f"{place.path}, line 1: the header row does not end", 'is a quote (") left open?')
 
     def __iter__(self) -> Iterator[Chunk]:
-        (blocks, names, rest), self._opened = self._opened or self._open(), None
+        (text, names, rest), self._opened = self._opened or self._open(), None
         if names != self.names:
             raise Format(f"{self._place.path} was changed while it was read", "try again")
-        while more := _next(blocks, max(self._block, len(rest.data))):
-            chunk, rest = self._split(rest, more)
-            if not chunk.is_blank:
-                yield chunk
-            if len(rest.data) > _LONGEST_ROW:
-                message = f"{self._place.path}, line {rest.line}: a row is longer than {_LONGEST_ROW >> 20} MiB"
-                raise Format(message, 'is a quote (") left open?')
+        try:
+            while (data := text.read(rest.data.to_pybytes(), max(self._block, rest.data.size))) is not None:
+                chunk, rest = self._split(rest.line, data, end_of_rows(data, self._place.delimiter)[0])
+                if not chunk.is_blank:
+                    yield chunk
+                if rest.data.size > _LONGEST_ROW:
+                    message = f"{self._place.path}, line {rest.line}: a row is longer than {_LONGEST_ROW >> 20} MiB"
+                    raise Format(message, 'is a quote (") left open?')
+        finally:
+            text.close()
         yield from self._last(rest)
 
-    def _split(self, rest: Chunk, more: bytes) -> tuple[Chunk, Chunk]:
-        """The whole rows in what was left and what is read, and the rest."""
-        cut = _line_end(more, 0, len(more)) if b'"' not in more and b'"' not in rest.data else -1
-        if cut >= 0:
-            data = b"".join((rest.data, memoryview(more)[:cut])) if cut else b""
-            more = more[cut:] if cut else rest.data + more
-        else:
-            more = rest.data + more
-            cut, _ = end_of_rows(more, self._place.delimiter)
-            data, more = more[:cut], more[cut:]
-        chunk = Chunk(self._place, rest.line, data)
-        return chunk, Chunk(self._place, chunk.next_line, more)
+    def _split(self, line: int, data: pa.Buffer, cut: int) -> tuple[Chunk, Chunk]:
+        chunk = Chunk(self._place, line, data.slice(0, cut))
+        return chunk, Chunk(self._place, chunk.next_line, data.slice(cut))
 
     def _last(self, rest: Chunk) -> Iterator[Chunk]:
         cut, is_open = end_of_rows(rest.data, self._place.delimiter)
-        if is_open and cut:
-            chunk, rest = self._split(Chunk(rest.place, rest.line, b""), rest.data)
+        chunk, rest = self._split(rest.line, rest.data, cut if is_open else rest.data.size)
+        if not chunk.is_blank:
             yield chunk
         if is_open:
-            list(rest.rows())
             raise unclosed(self._place, rest.line)
-        if not rest.is_blank:
-            yield rest
-
-
-def _next(blocks: Generator[bytes, int | None], size: int) -> bytes:
-    """A block, or none at the end."""
-    try:
-        return blocks.send(size)
-    except StopIteration:
-        return b""
 
 
 def header_of(data: bytes, delimiter: str, complete: bool) -> tuple[list[str], int] | None:
@@ -116,41 +101,49 @@ def header_of(data: bytes, delimiter: str, complete: bool) -> tuple[list[str], i
     return None
 
 
-def end_of_rows(data: bytes, delimiter: str) -> tuple[int, bool]:
+def end_of_rows(data: pa.Buffer, delimiter: str) -> tuple[int, bool]:
     """Where the last row ends that does, in data that starts with a row; and whether the data ends within quotes.
 
     A quote is special only at the start of a cell. As long as each first quote of a pair is there, or follows the one
     before, a place is within quotes if the number of quotes before it is odd.
     """
-    if b'"' not in data:
-        return _line_end(data, 0, len(data)), False
-    text = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(text == _QUOTE)
+    view = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(view == _QUOTE)
+    if not len(quotes):
+        return _line_end(view, 0, len(view)), False
     opening = quotes[::2]
-    before = text[opening - 1]
+    before = view[opening - 1]
     starts = (before == ord(delimiter)) | (before == _LF) | (before == _CR) | (before == _QUOTE)
     if not (starts | (opening == 0)).all():
-        return _end_by_pattern(data, delimiter)
-    end = len(data)
+        return _end_by_pattern(view, delimiter)
+    end = len(view)
     while True:
-        end = _line_end(data, 0, end)
+        end = _line_end(view, 0, end)
         count = int(np.searchsorted(quotes, end))
         if not end or count % 2 == 0:
             return end, len(quotes) % 2 == 1
         end = int(quotes[count - 1])
 
 
-def _end_by_pattern(data: bytes, delimiter: str) -> tuple[int, bool]:
+def _end_by_pattern(view: Any, delimiter: str) -> tuple[int, bool]:
     pattern = rb'(?:\A|[\r\n%s])"[^"]*+(?:""[^"]*+)*+("?)' % re.escape(delimiter.encode())
     is_open, outside, start = False, [], 0
-    for quoted in re.finditer(pattern, data):
-        outside.append((start, quoted.start() + (data[quoted.start()] != _QUOTE)))
+    for quoted in re.finditer(pattern, memoryview(view)):
+        outside.append((start, quoted.start() + int(view[quoted.start()] != _QUOTE)))
         start, is_open = quoted.end(), not quoted[1]
     if not is_open:
-        outside.append((start, len(data)))
-    return next((end for low, high in reversed(outside) if (end := _line_end(data, low, high))), 0), is_open
+        outside.append((start, len(view)))
+    return next((end for low, high in reversed(outside) if (end := _line_end(view, low, high))), 0), is_open
 
 
-def _line_end(data: bytes, low: int, high: int) -> int:
+def _line_end(view: Any, low: int, high: int) -> int:
     """After the last end of a line; 0 if there is none. A CR at the end of the data may yet become CRLF."""
-    return max(data.rfind(b"\n", low, high), data.rfind(b"\r", low, min(high, len(data) - 1))) + 1
+    step = 4096
+    while high > low:
+        start = max(low, high - step)
+        piece = view[start:high].tobytes()
+        found = max(piece.rfind(b"\n"), piece.rfind(b"\r", 0, len(piece) - (high == len(view))))
+        if found >= 0:
+            return int(start + found + 1)
+        high, step = start, step * 8
+    return 0

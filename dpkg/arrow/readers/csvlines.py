@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import numpy as np
+import pyarrow as pa
 
 from dpkg.errors import Format
 
@@ -32,16 +33,21 @@ class Chunk:
 
     place: Place
     line: int
-    data: bytes
+    data: pa.Buffer
 
     @property
     def is_blank(self) -> bool:
-        return self.data[:1] in (b"", b"\n", b"\r") and not self.data.strip(b"\r\n")
+        view = memoryview(self.data).cast("B")
+        return not len(view) or (view[0] in b"\r\n" and not bytes(view).strip(b"\r\n"))
 
     @property
     def next_line(self) -> int:
-        returns = self.data.count(b"\r") - self.data.count(b"\r\n") if b"\r" in self.data else 0
-        return self.line + int(np.count_nonzero(np.frombuffer(self.data, np.uint8) == 10)) + returns
+        view = np.frombuffer(self.data, np.uint8)
+        ends = int(np.count_nonzero(view == 10))
+        returns = view == 13
+        if returns.any():
+            ends += int(np.count_nonzero(returns)) - int(np.count_nonzero(returns[:-1] & (view[1:] == 10)))
+        return self.line + ends
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line and cells of each row. Raises Format for what is not CSV at all."""
@@ -59,7 +65,9 @@ class Chunk:
 
     def _lines(self) -> Iterator[str]:
         """And a NUL, which a quote that is not closed swallows."""
-        for number, line in enumerate(physical_lines(self.data.decode("utf-8", "surrogateescape")), self.line):
+        for number, line in enumerate(
+            physical_lines(self.data.to_pybytes().decode("utf-8", "surrogateescape")), self.line
+        ):
             where = f"{self.place.path}, line {number}"
             if not line.isascii() and any("\ud800" <= c <= "\udfff" for c in line):
                 raise Format(f"{where}: not valid UTF-8", _ENCODING_HINT)
@@ -71,7 +79,8 @@ class Chunk:
     def lines(self, rows: Iterable[int]) -> dict[int, int]:
         """The lines on which some of the rows start; the first is row 0."""
         wanted = set(rows)
-        if not any(mark in self.data for mark in (b'"', b"\r", b"\n\n")) and not self.data.startswith(b"\n"):
+        data = self.data.to_pybytes()
+        if not any(mark in data for mark in (b'"', b"\r", b"\n\n")) and not data.startswith(b"\n"):
             return {row: self.line + row for row in wanted}
         return {row: line for row, (line, _) in enumerate(self.rows()) if row in wanted}
 

@@ -199,13 +199,16 @@ class _Parser:
     def parse(self, chunk: Chunk) -> pa.RecordBatch:
         """Raises Format for what is not CSV, or not text."""
         data = chunk.data
-        if b"\0" in data or not is_utf8(data):
+        if not is_utf8(data):
             chunk.explain(len(self._names), "not valid text")
-        if data.startswith(_BOM[:1]):
-            data = b"\n" + data  # Arrow would take a mark here, which is text, for the file's
-        if not data.endswith((b"\n", b"\r")):
-            data += b"\n"  # without, Arrow takes an empty last cell for quoted if the one before is
-        read = pa.csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=self._names)
+        view = memoryview(data).cast("B")
+        if view[0] == _BOM[0]:
+            data = pa.py_buffer(b"\n" + bytes(view))  # Arrow would take a mark here, which is text, for the file's
+        if view[-1] not in b"\r\n":
+            data = pa.py_buffer(
+                data.to_pybytes() + b"\n"
+            )  # or it takes an empty last cell for quoted as the one before
+        read = pa.csv.ReadOptions(use_threads=False, block_size=data.size + 1, column_names=self._names)
         try:
             table = pa.csv.read_csv(pa.BufferReader(data), read, self._parse, self._convert)
         except pa.ArrowInvalid as e:

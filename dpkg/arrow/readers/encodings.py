@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from dpkg.arrow.readers.files import open_text, read
+from dpkg.arrow.readers.files import open_text, read, read_into
 from dpkg.errors import Format, Usage
 
 _BOM = b"\xef\xbb\xbf"
 
 
-def blocks_of(path: str, encoding: str, codec: str | None, size: int) -> Generator[bytes, int | None]:
-    """A file, decompressed and in UTF-8 (if it is in UTF-8 by name, that is not checked), without a byte order mark.
+class Text:
+    """A file's bytes, decompressed and in UTF-8 (what is UTF-8 by name is not checked), without a byte order mark."""
 
-    `send` another size for the blocks to come.
-    """
-    source, decoder, first = open_text(path, codec), _decoder(encoding), True
-    try:
-        while block := read(path, source, size if not first else max(size, len(_BOM))):
+    def __init__(self, path: str, encoding: str, codec: str | None = None) -> None:
+        self._path, self._encoding = path, encoding
+        self._source, self._decoder = open_text(path, codec), _decoder(encoding)
+        self._ended = False
+        self._mark = self._next(len(_BOM)).removeprefix(_BOM)
+
+    def read(self, lead: bytes, size: int) -> pa.Buffer | None:
+        """`lead` and what follows in the file, at most `size` bytes or a few more; None at the end."""
+        if self._mark or self._decoder is not None:
+            more = self._mark + self._next(size)
+            self._mark = b""
+            return pa.py_buffer(lead + more) if more else None
+        buffer = pa.allocate_buffer(len(lead) + size)
+        room = memoryview(buffer).cast("B")
+        room[: len(lead)] = lead
+        count = read_into(self._path, self._source, room[len(lead) :])
+        return buffer.slice(0, len(lead) + count) if count else None
+
+    def _next(self, size: int) -> bytes:
+        while not self._ended:
+            block = read(self._path, self._source, size)
+            self._ended = not block
+            if self._decoder is None:
+                return block
             try:
-                block = decoder.decode(block).encode() if decoder is not None else block
+                text: str = self._decoder.decode(block, self._ended)
             except UnicodeError as e:
-                raise Format(f"{path} is not valid {encoding}: {e}", "name its encoding") from None
-            if first and block:
-                block, first = block.removeprefix(_BOM), False
-            if block:
-                size = (yield block) or size
-        try:
-            if decoder is not None and (block := decoder.decode(b"", True).encode()):
-                yield block
-        except UnicodeError as e:
-            raise Format(f"{path} is not valid {encoding}: {e}", "name its encoding") from None
-    finally:
-        source.close()
+                raise Format(f"{self._path} is not valid {self._encoding}: {e}", "name its encoding") from None
+            if text:
+                return text.encode()
+        return b""
+
+    def close(self) -> None:
+        self._source.close()
 
 
 def _decoder(encoding: str) -> Any:
@@ -49,12 +62,16 @@ def _decoder(encoding: str) -> Any:
         raise Usage(f"'{encoding}' is no encoding that is known here", hint) from None
 
 
-def is_utf8(data: bytes) -> bool:
-    if data.isascii():
+def is_utf8(data: pa.Buffer) -> bool:
+    """Whether it is, without a NUL."""
+    view = np.frombuffer(data, np.uint8)
+    if not len(view) or view.min() == 0:
+        return not len(view)
+    if view.max() < 0x80:
         return True
-    bounds = pa.py_buffer(np.array([0, len(data)], np.int32))
+    bounds = pa.py_buffer(np.array([0, len(view)], np.int32))
     try:
-        pa.StringArray.from_buffers(1, bounds, pa.py_buffer(data)).validate(full=True)
+        pa.StringArray.from_buffers(1, bounds, data).validate(full=True)
     except pa.ArrowInvalid:
         return False
     return True

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from dpkg.errors import Format, NotFound, Storage
+from dpkg.errors import DpkgError, Format, NotFound, Storage
 
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -46,10 +46,20 @@ def read(path: str, source: Any, size: int) -> bytes:
     try:
         return bytes(source.read(size))
     except OSError as e:
-        if e.errno:
-            raise failed(path, e) from None
-        if "Truncated" in str(e):
-            raise Format(
-                f"{path} ends in the middle of its compressed data", "fetch it again: it is not complete"
-            ) from None
-        raise Format(f"{path} is not what its name says, or damaged: {e}", "is it compressed at all?") from None
+        raise _broken(path, e) from None
+
+
+def read_into(path: str, source: Any, room: memoryview) -> int:
+    """As `read`, into memory; how many bytes."""
+    try:
+        return int(source.readinto(room))
+    except OSError as e:
+        raise _broken(path, e) from None
+
+
+def _broken(path: str, e: OSError) -> DpkgError:
+    if e.errno:
+        return failed(path, e)
+    if "Truncated" in str(e):
+        return Format(f"{path} ends in the middle of its compressed data", "fetch it again: it is not complete")
+    return Format(f"{path} is not what its name says, or damaged: {e}", "is it compressed at all?")

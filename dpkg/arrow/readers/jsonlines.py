@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.json
 
 from dpkg.arrow.readers.csvsource import AHEAD
-from dpkg.arrow.readers.encodings import blocks_of, is_utf8
+from dpkg.arrow.readers.encodings import Text, is_utf8
 from dpkg.arrow.readers.jsonshape import parse_line
 from dpkg.errors import Format
 
 T = TypeVar("T")
 _DEEP = 1000
+_LONGEST = 1 << 26
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
@@ -54,21 +55,27 @@ class Lines:
 
 
 def lines_in(path: str, encoding: str, codec: str | None, block: int) -> Iterator[Lines]:
-    rest, start = b"", 1
-    for data in blocks_of(path, encoding, codec, block):
-        cut = data.rfind(b"\n") + 1
-        if cut:
-            lines = Lines(path, start, rest + data[:cut])
-            yield lines
-            start, rest = start + lines.data.count(b"\n"), data[cut:]
-        else:
-            rest += data
+    text, rest, start = Text(path, encoding, codec), b"", 1
+    try:
+        while (more := text.read(rest, block)) is not None:
+            data = more.to_pybytes()
+            cut = data.rfind(b"\n") + 1
+            if cut:
+                lines = Lines(path, start, data[:cut])
+                yield lines
+                start += lines.data.count(b"\n")
+            rest = data[cut:]
+            if len(rest) > _LONGEST:
+                hint = "each line holds one JSON object"
+                raise Format(f"{path}, line {start}: the line is longer than {_LONGEST >> 20} MiB", hint)
+    finally:
+        text.close()
     yield Lines(path, start, rest)
 
 
 def checked(lines: Lines) -> Lines:
     """Raises Format for what Arrow's parser would take, or fall over."""
-    if not is_utf8(lines.data):
+    if not is_utf8(pa.py_buffer(lines.data)):
         for _ in lines.objects():
             pass
         raise Format(f"{lines.path}: not valid UTF-8")

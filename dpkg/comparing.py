@@ -1,4 +1,7 @@
-"""What differs between two trees: names, schemas, rows, fragments. Reads index nodes in proportion to the change, and no data."""
+"""What differs between two trees: names, schemas, rows, fragments.
+
+Reads index nodes in proportion to the change, and no data.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ class ColumnChange:
 
 @dataclass(frozen=True)
 class TableChange:
-    """How two versions of a table differ. Bytes are row bytes (spec/rows.md); kept fragments are stored once for both."""
+    """How two versions of a table differ.
+
+    Bytes are row bytes (spec/rows.md); kept fragments are stored once for both.
+    """
 
     schema: tuple[ColumnChange, ...]
     fragments_kept: int
@@ -63,7 +69,10 @@ class Change:
 
 
 def diff_trees(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid) -> list[Change]:
-    """Every blob and table that differs between two trees, by path; one removed and one added of the same oid are a rename."""
+    """Every blob and table that differs between two trees, by path.
+
+    One removed and one added of the same oid are a rename.
+    """
     removed: dict[str, TreeEntry] = {}
     added: dict[str, TreeEntry] = {}
     changed: list[tuple[str, TreeEntry, TreeEntry]] = []
@@ -197,7 +206,7 @@ def _count(odb: Odb, table: Table) -> int:
 
 def diff_schemas(old: Table, new: Table) -> Iterator[ColumnChange]:
     """Columns added, removed, retyped; whether those that stay are in another order; whether the key changed."""
-    before, after = {n: t for n, t in old.schema}, {n: t for n, t in new.schema}
+    before, after = dict(old.schema), dict(new.schema)
     for name, t in before.items():
         if name not in after:
             yield ColumnChange("removed", name, type_text(t))
