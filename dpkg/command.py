@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     # A part of a line is text, or (style, text); a style is words of "bold dim red green yellow blue magenta cyan".
     Part: TypeAlias = str | tuple[str, str]
     Line: TypeAlias = str | tuple[Part, ...]
-    # What a renderer yields: a line, aligned rows, raw bytes for a pipe, or a rich renderable.
-    Shown: TypeAlias = "Line | Grid | bytes | Any"
+    # What a renderer yields: a line, aligned rows, or raw bytes for a pipe.
+    Shown: TypeAlias = "Line | Grid | bytes"
 
 _HARMLESS = frozenset("\t\u00a0\u200c\u200d\u202f\u3000")  # not "printable" to Python, but plain spaces and joiners
 _LEAST = 12  # columns that a cell of a narrowed grid keeps

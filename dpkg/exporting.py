@@ -293,9 +293,7 @@ def _folder(root: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def _needs_entry(file: _File) -> bool:
     """Whether a build of the folder would make something else of a file: for its key, metadata, or a name read otherwise."""
-    last = file.on_disk.rsplit("/", 1)[-1]
-    name = (format_of(last) or ("", last))[1]
-    read_as_table = format_of(last) is not None
-    same = name == file.path[-1] and read_as_table == (file.table is not None)
     on_disk = tuple(file.on_disk.split("/"))
+    known = format_of(on_disk[-1])
+    same = (*on_disk[:-1], known[1] if known else on_disk[-1]) == file.path and (known is None) == (file.table is None)
     return not same or bool(file.entry.meta) or bool(file.table and file.table.key) or is_left_out(on_disk)

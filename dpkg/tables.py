@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dpkg.arrow import fragment
 from dpkg.arrow import scan as scanning
-from dpkg.arrow.boundaries import Cutter, Rows
+from dpkg.arrow.boundaries import Cutter, Rows, gathered
 from dpkg.arrow.encodings import Encodings
 from dpkg.arrow.normal import normalise
 from dpkg.arrow.schema import Schema
@@ -45,7 +45,7 @@ def write_table(
     Raises Format for types and values that a table cannot hold, CheckFailed for a key that is not unique.
     """
     canonical = Schema.from_arrow(schema)
-    plain: Iterator[pa.RecordBatch] = (p for b in batches for p in normalise(b, canonical))
+    plain = gathered(p for b in batches for p in normalise(b, canonical))
     if key:
         check_key(canonical, key)  # before anything is read
         plain = sort_by_key(plain, canonical, key)

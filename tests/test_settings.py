@@ -58,6 +58,19 @@ def test_the_users_config_file(alone: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.user_config_path() == str(alone / "xdg" / "dpkg-data" / "config")
 
 
+def test_the_users_folders_are_those_of_platformdirs(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import platformdirs
+
+    for value in ("/somewhere", " ", None):
+        for kind, theirs in (("data", platformdirs.user_data_dir), ("config", platformdirs.user_config_dir)):
+            name = f"XDG_{kind.upper()}_HOME"
+            if value is None:
+                monkeypatch.delenv(name)
+            else:
+                monkeypatch.setenv(name, value)
+            assert settings._user_folder(kind) == theirs("dpkg-data", appauthor=False)
+
+
 def test_the_author(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """DPK_AUTHOR, else the config, else git's, else the login name."""
     assert settings.author({}) == getpass.getuser()

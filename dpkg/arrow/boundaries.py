@@ -17,7 +17,23 @@ FRAGMENT_BYTES = 32 << 20
 TARGET_BYTES = 7 << 19  # 3.5 MiB: a fragment has about 1.15 x target_rows rows, so that the mean is 4 MiB
 MIN_TARGET, MAX_TARGET = 4, 1 << 20
 
+SMALL_ROWS, SMALL_BYTES = 1024, 1 << 20
+
 Rows = list[pa.RecordBatch]  # one fragment's rows, in pieces
+
+
+def gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Small batches joined until they have 1,024 rows or 1 MiB, as each batch costs its time."""
+    held: Rows = []
+    rows = size = 0
+    for batch in batches:
+        held.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= SMALL_ROWS or size >= SMALL_BYTES:
+            yield pa.concat_batches(held) if len(held) > 1 else batch
+            held, rows, size = [], 0, 0
+    if rows:
+        yield pa.concat_batches(held)
 
 
 def target_rows(rows: int, size: int) -> int:

@@ -21,8 +21,8 @@ from dpkg.arrow.values import FLOATS, WIDTH, batch_bytes, float_bits
 from dpkg.errors import CheckFailed, Format
 
 RUN_BYTES = 96 << 20  # row bytes sorted in memory at once
-BLOCK_ROWS = 16_384  # rows of a run read at once while merging
-FAN_IN = 64  # runs merged at once
+BLOCK_ROWS, BLOCK_BYTES = 16_384, 2 << 20  # of a run read at once while merging
+FAN_IN = 48  # runs merged at once
 _KEY_KINDS = ("bool", "decimal", "utf8", "binary", "fixed_binary", "date", *WIDTH)
 
 
@@ -108,12 +108,14 @@ class _Sorter:
         self._made += 1
         with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, self._schema.plain) as writer:
             for batch in batches:
-                for start in range(0, batch.num_rows, BLOCK_ROWS):
-                    writer.write_batch(batch.slice(start, BLOCK_ROWS))
+                fit = batch.num_rows * BLOCK_BYTES // batch_bytes(batch, self._schema)
+                step = max(1, min(BLOCK_ROWS, fit))
+                for start in range(0, batch.num_rows, step):
+                    writer.write_batch(batch.slice(start, step))
         return path
 
     def _read(self, path: str) -> Iterator[_Block]:
-        reader = pa.ipc.open_file(pa.memory_map(path))
+        reader = pa.ipc.open_file(pa.OSFile(path, "rb"))  # not mapped: pages of a map count as memory
         for i in range(reader.num_record_batches):
             yield self._block(reader.get_batch(i))
 

@@ -1,4 +1,4 @@
-"""What a command's result looks like: lines and rich renderables for people, JSON for programs."""
+"""What a command's result looks like: lines for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -51,13 +51,11 @@ def line(parts: Line, colour: bool) -> str:
 
 def show(shown: Iterable[Shown], before: Callable[[], None] = lambda: None) -> None:
     """Print what a renderer yields; `before` is called ahead of each piece."""
-    stream, console = sys.stdout, None
+    stream = sys.stdout
     colour, width = coloured(stream), terminal_width(stream)
     for item in shown:
         before()
-        if isinstance(item, str) or type(item) is tuple:
-            stream.write(line(item, colour) + "\n")
-        elif isinstance(item, Grid):
+        if isinstance(item, Grid):
             for one in item.lines(width):
                 stream.write(line(one, colour) + "\n")
         elif isinstance(item, bytes):
@@ -65,15 +63,7 @@ def show(shown: Iterable[Shown], before: Callable[[], None] = lambda: None) -> N
             stream.buffer.write(item)
             stream.buffer.flush()  # who asks for one object at a time waits for the answer
         else:
-            stream.flush()
-            console = console or _console(colour, width)
-            console.print(item)
-
-
-def _console(colour: bool, width: int) -> Any:
-    from rich.console import Console
-
-    return Console(color_system="standard" if colour else None, highlight=False, width=width or 1000)
+            stream.write(line(item, colour) + "\n")
 
 
 def show_json(result: Any, before: Callable[[], None] = lambda: None) -> None:

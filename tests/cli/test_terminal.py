@@ -191,6 +191,22 @@ def test_bars_come_and_go(store: Any, tmp_path: Path) -> None:
     assert "\x1b[?25l" not in quiet
 
 
+def test_bars_leave_the_output_alone(store: Any, tmp_path: Path) -> None:
+    """`dpk build … > file` on a terminal: the bars are on the terminal, the result in the file."""
+    (tmp_path / "here" / "x.txt").write_text("x")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "dpkg", "build", "acme/x", "x.txt"]
+    env = {**os.environ, "TERM": "xterm"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, env=env, check=True, text=True)
+    os.close(theirs)
+    drawn = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "built acme/x" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "\x1b[?25h" in drawn
+    assert "acme/x" not in drawn
+
+
 class Clock:
     now = 1.0
 
