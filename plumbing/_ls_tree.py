@@ -21,6 +21,7 @@ COMMAND = Command(
         Opt("-r --recursive", "the entries of folders instead of folders"),
         STORE,
     ),
+    epilog="Control characters in names are shown as escapes; --json has the names as they are.",
 )
 
 

@@ -73,5 +73,5 @@ def render(result: Removed) -> Iterator[Shown]:
         what = "branch" if ref.kind == "heads" else "tag"
         yield (("red", "removed "), ("bold", result.package), f" {what} '{ref.name}', which was {ref.commit[:12]}")
         if ref.kind == "heads" and ref.name == "main":
-            yield ("  bring it back:  ", ("cyan", f"dpk update-ref {result.package} {ref.commit} none"))
+            yield ("  bring it back:  ", ("cyan", f"dpk update-ref {result.package} {ref.commit[:12]} none"))
     yield f"{count(len(result.refs), 'ref')} removed; the objects are still stored"

@@ -191,4 +191,4 @@ def peak_of(rows: int, key: str, folder: Path) -> int:
 def test_memory_does_not_grow_with_a_table(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "system")
     one, four = peak_of(200_000, key, tmp_path / "1"), peak_of(800_000, key, tmp_path / "4")
-    assert four < one + 60, (one, four)  # 200 MB more went through
+    assert four < one + 120, (one, four)  # 200 MB more went through, of which sorting could hold several copies

@@ -21,8 +21,8 @@ from dpkg.arrow.values import FLOATS, WIDTH, batch_bytes, float_bits
 from dpkg.errors import CheckFailed, Format
 
 RUN_BYTES = 96 << 20  # row bytes sorted in memory at once
-BLOCK_ROWS, BLOCK_BYTES = 16_384, 2 << 20  # of a run read at once while merging
-FAN_IN = 48  # runs merged at once
+BLOCK_ROWS, BLOCK_BYTES = 16_384, 1 << 20  # of a run read at once while merging
+FAN_IN = 32  # runs merged at once; up to four times their blocks are in memory then
 _KEY_KINDS = ("bool", "decimal", "utf8", "binary", "fixed_binary", "date", *WIDTH)
 
 

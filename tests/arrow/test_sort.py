@@ -55,14 +55,15 @@ def sorted_rows(columns: dict[str, Any], key: tuple[str, ...]) -> list[dict[str,
 def test_many_rows(shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in zip(("RUN_BYTES", "BLOCK_ROWS", "FAN_IN"), shape, strict=True):
         monkeypatch.setattr(sort, name, value)
-    numbers = random.Random(1).sample(range(3000), 3000)
+    numbers = random.Random(1).sample(range(ROWS), ROWS)
     batch = pa.record_batch({"a": numbers, "b": [[[n, n], [n, n]] for n in numbers]}, pa.schema({"a": pa.int64(), "b": GRID}))
     schema = Schema.from_arrow(batch.schema)
-    slices = [p for i in range(0, 3000, 70) for p in normalise(batch.slice(i, 70), schema)]
+    slices = [p for i in range(0, ROWS, 30) for p in normalise(batch.slice(i, 30), schema)]
     got = [r for b in sort.sort_by_key(slices, schema, ("a",)) for r in b.to_pylist()]
-    assert got == [{"a": n, "b": [[n, n], [n, n]]} for n in range(3000)]
+    assert got == [{"a": n, "b": [[n, n], [n, n]]} for n in range(ROWS)]
 
 
+ROWS = 500
 GRID = pa.list_(pa.list_(pa.int32(), 2), 2)
 
 

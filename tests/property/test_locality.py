@@ -15,7 +15,7 @@ from dpkg.oid import Oid
 from dpkg.store.memory import MemoryBackend
 from dpkg.tables import write_table
 
-ROWS = 60_000
+ROWS = 40_000
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def test_an_edit_stays_where_it_is(few: bool, how: str, k: int) -> None:
     before, nodes, target, count = stored(odb, data)
     assert count > ROWS / (4 * target)
     worst = 0
-    for at in (0, 1, 20_011, 31_000, 45_678, ROWS - k):
+    for at in (1, 20_011, ROWS - k):
         after, nodes_after, same, _ = stored(odb, edited(data, how, at, k))
         assert same == target
         assert len(after - before) <= 4 + 2 * k / target * 2

@@ -201,11 +201,18 @@ class BigNumpy:
         return array.astype(array.dtype.newbyteorder("<")) if self._native else array
 
 
+def _native_slots(*given: Any) -> Any:
+    """What numpy makes of a buffer there, turned round: numbers of this machine's order."""
+    array = values.slots(*given)
+    return array.astype(array.dtype.newbyteorder("<"))
+
+
 @pytest.fixture
 def big_endian(monkeypatch: pytest.MonkeyPatch) -> None:
     """dpkg.arrow.values and mix as on a big-endian machine."""
     monkeypatch.setattr(values, "np", BigNumpy(native=False))
     monkeypatch.setattr(mix, "np", BigNumpy(native=True))
+    monkeypatch.setattr(mix, "slots", _native_slots)
     for module in (values, mix):
         monkeypatch.setattr(module, "sys", SimpleNamespace(byteorder="big"), raising=False)
     big = {width: (np.dtype(uint).newbyteorder(">"), np.dtype(real).newbyteorder(">"), nan)
