@@ -10,7 +10,7 @@ from dpkg import progress
 from dpkg.errors import Corrupt, NotFound
 from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
-from dpkg.odb import object_key
+from dpkg.odb import fragment_key, object_key
 from dpkg.oid import digest
 from dpkg.store.local import LocalBackend
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dpkg.oid import Oid
 
 LARGE = 4 << 20  # bytes of payload; larger blobs go through a file
-_DAMAGED = "repair it there, or get it from another store; nothing was published here"
+_DAMAGED = "'dpk verify --repair REMOTE' there brings it from another store; nothing was published here"
 _MISSING = "the store that it should come from is not complete: 'dpk verify' there says what is missing"
 
 
@@ -68,6 +68,16 @@ def copy_blob(source: Odb, target: Odb, oid: Oid, size: int | None) -> int:
     finally:
         local.discard(file) if local else file.close()  # type: ignore[arg-type]
     return stat.size
+
+
+def copy_fragment(source: Odb, target: Odb, oid: Oid) -> int:
+    """Copy a fragment's file, also over a damaged one, without knowing its table; the bytes stored. Raises NotFound, Corrupt, Storage."""
+    from dpkg.arrow import checking
+
+    data = source.read_fragment_file(oid)
+    checking.check_alone(data, oid)
+    target.backend.put(fragment_key(oid), data)
+    return len(data)
 
 
 def _fetch(source: Odb, oid: Oid, size: int, out: BinaryIO) -> None:

@@ -80,7 +80,9 @@ def check_target(folder: str) -> None:
                 raise AlreadyExists(f"the folder '{folder}' is not empty", "choose another one, or empty it")
     except FileNotFoundError:
         if os.path.islink(folder):
-            raise AlreadyExists(f"'{folder}' is a link that leads to nothing", "remove it, or choose another place") from None
+            raise AlreadyExists(
+                f"'{folder}' is a link that leads to nothing", "remove it, or choose another place"
+            ) from None
     except NotADirectoryError:
         raise AlreadyExists(f"'{folder}' is in the way: it is not a folder", "choose another place") from None
     except OSError as e:
@@ -216,7 +218,10 @@ class _Names:
 
     def _clash(self, name: str) -> Usage:
         other = next((n for n in self._made if self._same(n, name)), "another name")
-        return Usage(f"'{other}' and '{name}' are one name on this file system", "export them one by one, or on another file system")
+        return Usage(
+            f"'{other}' and '{name}' are one name on this file system",
+            "export them one by one, or on another file system",
+        )
 
     def _same(self, one: str, other: str) -> bool:
         with suppress(OSError):
@@ -281,7 +286,9 @@ def _finish(odb: Odb, files: list[_File], folders: dict[Path, Oid], path: str) -
 def _metadata(odb: Odb, oid: Oid) -> Any:
     """User metadata; whole numbers that only a float holds (RFC 8785) as floats."""
     most = 2**53 - 1
-    return json.loads(odb.read(oid, "blob"), parse_int=lambda text: n if -most <= (n := int(text)) <= most else float(n))
+    return json.loads(
+        odb.read(oid, "blob"), parse_int=lambda text: n if -most <= (n := int(text)) <= most else float(n)
+    )
 
 
 def _folder(root: dict[str, Any], path: Path) -> dict[str, Any]:

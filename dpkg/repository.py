@@ -40,7 +40,9 @@ class Repository:
             try:
                 open_store(self.backend)
             except NotFound as e:
-                raise NotFound(e.message, "make one with 'dpk init', or build or install a package: that makes one") from None
+                raise NotFound(
+                    e.message, "make one with 'dpk init', or build or install a package: that makes one"
+                ) from None
         self.odb = Odb(self.backend)
         self.refs = Refs(self.backend)
         self._author: str | None = None
@@ -71,7 +73,11 @@ class Repository:
 
             known = list(self.refs.packages())
             near = get_close_matches(package, known, 3) or known[:5]
-            hint = f"there is: {', '.join(near)}" if near else "the store is empty: 'dpk build' or 'dpk install' brings packages"
+            hint = (
+                f"there is: {', '.join(near)}"
+                if near
+                else "the store is empty: 'dpk build' or 'dpk install' brings packages"
+            )
             raise NotFound(f"there is no package '{package}' in {self.url}", hint)
 
     def tip(self, package: str, branch: str = MAIN) -> Oid | None:
@@ -127,7 +133,10 @@ class Repository:
         if name == LATEST:
             oid = self.tip(package)
             if oid is None:
-                raise NotFound(f"'{package}' has no commits on {MAIN}", f"see 'dpk log {package}' and its tags with 'dpk ls {package}'")
+                raise NotFound(
+                    f"'{package}' has no commits on {MAIN}",
+                    f"see 'dpk log {package}' and its tags with 'dpk ls {package}'",
+                )
             return oid
         for kind in ("tags", "heads"):
             try:
@@ -155,14 +164,18 @@ class Repository:
             if len(commits) + len(trees) == 1:
                 return next(iter(commits or trees.values()))
             if commits or trees:
-                lines = [f"commit  {oid}  {c.message.splitlines()[0] if c.message else ''}" for oid, c in commits.items()]
+                lines = [
+                    f"commit  {oid}  {c.message.splitlines()[0] if c.message else ''}" for oid, c in commits.items()
+                ]
                 lines += [f"tophash {tree}  of commit {oid[:12]}" for tree, oid in trees.items()]
                 raise Usage(f"'{prefix}' is ambiguous in '{package}'", "\n".join(["it may be:", *lines]))
         raise NotFound(f"no commit or tophash of '{package}' starts with '{prefix}'", f"see 'dpk log {package}'")
 
     def all_commits(self, package: str) -> Iterator[tuple[Oid, Commit]]:
         """Every commit that a branch or tag of the package reaches, newest first from each, once."""
-        tips = (self.refs.value(package, kind, name) for kind in ("heads", "tags") for name in self._live(package, kind))
+        tips = (
+            self.refs.value(package, kind, name) for kind in ("heads", "tags") for name in self._live(package, kind)
+        )
         return self._histories(tip for tip in tips if tip)
 
     def _live(self, package: str, kind: str) -> Iterable[str]:
@@ -170,7 +183,9 @@ class Repository:
 
     def former_commits(self, package: str) -> Iterator[tuple[Oid, Commit]]:
         """Every commit that the logs of the package's refs tell of, also of deleted ones, as far as it is still stored."""
-        logs = (self.refs.log(package, kind, name) for kind in ("heads", "tags") for name in self.refs.logs(package, kind))
+        logs = (
+            self.refs.log(package, kind, name) for kind in ("heads", "tags") for name in self.refs.logs(package, kind)
+        )
         return self._histories(entry.oid for log in logs for entry in log if entry.oid and self.odb.has(entry.oid))
 
     def _histories(self, tips: Iterable[Oid]) -> Iterator[tuple[Oid, Commit]]:
@@ -199,7 +214,10 @@ class Repository:
         if len(found) == 1:
             return found[0]
         if not found:
-            raise NotFound(f"no object in {self.url} starts with '{text}'", "give an oid, a longer prefix, or owner/name[@revision][/path]")
+            raise NotFound(
+                f"no object in {self.url} starts with '{text}'",
+                "give an oid, a longer prefix, or owner/name[@revision][/path]",
+            )
         lines = [f"{self.odb.kind(oid):<6} {oid}" for oid in found[:20]]
         raise Usage(f"'{text}' is ambiguous", "\n".join(["it may be:", *lines]))
 
@@ -217,13 +235,21 @@ class Repository:
         """The table that a text names. Raises NotFound, Usage."""
         oid = self.object_id(text)
         if (kind := self.odb.kind(oid)) != "table":
-            raise Usage(f"'{text}' is a {'tree' if kind == 'node' else kind}, and a table is wanted", "write owner/name[@revision]/table")
+            raise Usage(
+                f"'{text}' is a {'tree' if kind == 'node' else kind}, and a table is wanted",
+                "write owner/name[@revision]/table",
+            )
         return oid
 
     # Writing
 
     def make_commit(
-        self, tree: Oid, parents: tuple[Oid, ...], message: str, author: str | None = None, provenance: dict[str, Any] | None = None
+        self,
+        tree: Oid,
+        parents: tuple[Oid, ...],
+        message: str,
+        author: str | None = None,
+        provenance: dict[str, Any] | None = None,
     ) -> Oid:
         """Store a commit object, once what it reaches is durable; no ref moves."""
         self.odb.sync()
@@ -234,7 +260,9 @@ class Repository:
         """The newest entry of a branch's log, begun if need be: to be called before deciding what need not be stored (Refs.start)."""
         return self.refs.start(package, "heads", branch, who=self.author())
 
-    def move(self, package: str, new: Oid, old: Oid | None, why: str, branch: str = MAIN, *, tail: RefEntry | None = None) -> None:
+    def move(
+        self, package: str, new: Oid, old: Oid | None, why: str, branch: str = MAIN, *, tail: RefEntry | None = None
+    ) -> None:
         """Make everything written durable, then move the branch from `old` to `new`.
 
         Raises Conflict if it is elsewhere, or if `tail`, which `start` gave, is no longer the newest entry of its log.
@@ -248,7 +276,9 @@ def read_commit(odb: Odb, oid: Oid) -> Commit:
     try:
         return Commit.decode(odb.read(oid, "commit"))
     except Format as e:
-        raise Corrupt(f"commit {oid} in {odb.backend.url} is malformed: {e.message}", "run 'dpk verify' there") from None
+        raise Corrupt(
+            f"commit {oid} in {odb.backend.url} is malformed: {e.message}", "run 'dpk verify' there"
+        ) from None
 
 
 def is_store(url: str) -> bool:

@@ -47,7 +47,9 @@ def push(local: Repository, remote: Repository, package: str, *, rebase: bool = 
     return _Push(local, remote, package, force, rebase).run()
 
 
-def install(local: Repository, remote: Repository, package: str, revision: str | None = None, *, force: bool = False) -> Synced:
+def install(
+    local: Repository, remote: Repository, package: str, revision: str | None = None, *, force: bool = False
+) -> Synced:
     """Bring a revision of a package with its history and tags; the local branch moves only forward.
 
     Raises Conflict over local commits that the remote does not have, unless forced; these stay in the ref log.
@@ -94,7 +96,10 @@ class _Sync(ABC):
     def _found(self, tip: Oid | None) -> Oid | None:
         """`tip` of the branch that is to move. What came in since the first look is not dropped, even if forced."""
         if self.force and self._looks and tip != self._looks[-1]:
-            raise Conflict(f"'{self.package}' in {self.there.url} was moved by someone else meanwhile", "look at it, then decide again")
+            raise Conflict(
+                f"'{self.package}' in {self.there.url} was moved by someone else meanwhile",
+                "look at it, then decide again",
+            )
         self._looks.append(tip)
         return tip
 
@@ -153,7 +158,9 @@ class _Push(_Sync):
         for name in kept:
             if self.remote.refs.value(self.package, TAGS, name) is not None:
                 hint = f"a tag never moves: remove yours ('dpk rm {self.package}@{name}'), and choose another name"
-                raise AlreadyExists(f"{self.remote.url} has the tag '{name}' of '{self.package}' on another commit", hint)
+                raise AlreadyExists(
+                    f"{self.remote.url} has the tag '{name}' of '{self.package}' on another commit", hint
+                )
 
     def _decide(self, ours: Oid | None, theirs: Oid | None) -> tuple[Oid | None, int]:
         """Where the remote's branch is to be, and how many commits it is ahead."""
@@ -170,7 +177,13 @@ class _Push(_Sync):
         more = [f"  … and {len(ahead) - 5} more"] if len(ahead) > 5 else []
         again = f"dpk push {self.package} {quote(self.remote.url)}"
         raise Conflict(
-            "\n".join([f"{self.remote.url} has {count(len(ahead), 'commit')} of '{self.package}' that you lack:", *shown, *more]),
+            "\n".join(
+                [
+                    f"{self.remote.url} has {count(len(ahead), 'commit')} of '{self.package}' that you lack:",
+                    *shown,
+                    *more,
+                ]
+            ),
             f"put yours on top of them:  {again} --rebase\nor drop theirs:            {again} --force",
         )
 

@@ -1,4 +1,4 @@
-"""Tables in an odb: batches in, fragments, index and table object out; and back. Memory: a few fragments, whatever the table's size."""
+"""Tables in an odb: batches in, fragments, index and table object out; and back. In memory: a few fragments."""
 
 from __future__ import annotations
 
@@ -124,7 +124,9 @@ def fragment_source(odb: Odb, oid: Oid) -> Any:
     if path is None:
         return io.BytesIO(odb.read_fragment_file(oid))
     if not os.path.isfile(path):
-        raise NotFound(f"fragment {oid} is not in {odb.backend.url}", "install the package again from a store that has it")
+        raise NotFound(
+            f"fragment {oid} is not in {odb.backend.url}", "install the package again from a store that has it"
+        )
     return path
 
 
@@ -137,7 +139,7 @@ def leaf_stats(odb: Odb, node: Node, schema: Schema) -> pa.RecordBatch | None:
 
 
 def schema_of(table: Table) -> Schema:
-    """The schema with its types. Raises Corrupt where the table object holds none, or a key of columns that cannot be one."""
+    """The schema with its types. Raises Corrupt where the table object holds none, or a key that cannot be one."""
     try:
         schema = Schema.from_json(table.schema)
         check_key(schema, table.key)
@@ -154,7 +156,8 @@ def table_leaves(odb: Odb, table: Table) -> Iterator[Node]:
 def scan(odb: Odb, table: Table, columns: Sequence[str] | None = None, filter: Any = None) -> Iterator[pa.RecordBatch]:
     """The rows of a table in order, a batch for each fragment, with the types a reader returns; each column verified.
 
-    `columns` (default all) and what `filter` needs are all that is read; fragments whose statistics rule the filter out are not.
+    `columns` (default all) and what `filter` needs are all that is read, and of no fragment whose statistics rule the
+    filter out.
     Raises Usage for unknown columns or a filter that does not fit, Corrupt for damage.
     """
     schema = schema_of(table)
@@ -197,7 +200,10 @@ def pick_columns(schema: Schema, columns: Sequence[str] | None) -> list[str]:
     for name in columns:
         if name not in schema.names:
             near = get_close_matches(name, schema.names, 1)
-            raise Usage(f"there is no column '{name}'", f"did you mean '{near[0]}'?" if near else f"columns: {', '.join(schema.names[:20])}")
+            raise Usage(
+                f"there is no column '{name}'",
+                f"did you mean '{near[0]}'?" if near else f"columns: {', '.join(schema.names[:20])}",
+            )
     return list(columns)
 
 
@@ -237,7 +243,7 @@ def count_fragments(odb: Odb, table: Table) -> int:
 
 
 def read_fragment(odb: Odb, oid: Oid, columns: Sequence[str] | None = None) -> pa.RecordBatch:
-    """The rows of one fragment, which says itself what it holds; verified. Raises NotFound, Corrupt, Usage for an unknown column."""
+    """The rows of one fragment, which says itself what it holds; verified. Raises NotFound, Corrupt, Usage."""
     source = fragment_source(odb, oid)
     entry, schema = fragment.describe(source, oid)
     return scanning.read_rows(fragment.Reader(source, entry, schema), schema, pick_columns(schema, columns), None, [])

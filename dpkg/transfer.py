@@ -209,7 +209,9 @@ class Transfer:
         before = tables.read_table_object(self.target, old) if old else None
         return _Whole(self.target, before.fragments, FRAGMENTS) if before and before.schema == table.schema else None
 
-    def _known(self, before: _Whole | None, shared: set[InnerEntry], schema: Schema) -> dict[Oid, tuple[FragmentEntry, bytes]]:
+    def _known(
+        self, before: _Whole | None, shared: set[InnerEntry], schema: Schema
+    ) -> dict[Oid, tuple[FragmentEntry, bytes]]:
         """Fragments that the version before had where this one differs: their entries and digests of their statistics.
 
         The target checked them when they came; that spares decoding them again.
@@ -269,7 +271,8 @@ class Transfer:
         try:
             found = check(data)
         except Corrupt as e:
-            raise Corrupt(f"{self.source.backend.url}: {e.message}", _FORGED if self.deep else "repair it there first") from None
+            hint = _FORGED if self.deep else "'dpk verify --repair REMOTE' brings it from another store"
+            raise Corrupt(f"{self.source.backend.url}: {e.message}", hint) from None
         self._put_fragment(oid, data)
         return found
 
@@ -334,6 +337,7 @@ class _Whole:
 
     def leaves(self, shared: set[InnerEntry]) -> Iterator[Node]:
         """The leaves but for those under one of the entries `shared`."""
+
         def below(node: Node) -> Iterator[Node]:
             if not node.level:
                 yield node
@@ -346,7 +350,9 @@ class _Whole:
 
 def sums(node: Node) -> Counts:
     """What is below a node, as its entries say: each level was, or will be, checked against them (IDX-5)."""
-    entries, rows, size = (sum(x) for x in zip(*(e.counts for e in node.entries), strict=True)) if node.entries else (0, 0, 0)
+    entries, rows, size = (
+        (sum(x) for x in zip(*(e.counts for e in node.entries), strict=True)) if node.entries else (0, 0, 0)
+    )
     return entries, rows, size
 
 

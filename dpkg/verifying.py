@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dpkg import progress
+from dpkg.copying import copy_blob, copy_fragment, copy_object
 from dpkg.errors import Corrupt, DpkgError, NotFound
 from dpkg.index.reader import child, read_node
 from dpkg.objects import frame
@@ -37,32 +39,38 @@ class _Reading(Odb):
         super().__init__(odb.backend)
         self.objects: set[Oid] = set()
         self.fragments: set[Oid] = set()
+        self.bad_objects: set[Oid] = set()  # those that are missing or damaged
+        self.bad_fragments: set[Oid] = set()
         self.bytes = 0
         self._lock = Lock()
 
     def read_any(self, oid: Oid) -> tuple[frame.Kind, bytes]:
         self.objects.add(oid)
-        kind, payload = super().read_any(oid)
+        with _noting(oid, self.bad_objects):
+            kind, payload = super().read_any(oid)
         self._count(len(payload))
         return kind, payload
 
-    def read_fragment_file(self, oid: Oid) -> bytes:
+    def check_fragment(self, oid: Oid, check: Callable[[bytes], T]) -> T:
+        """What `check` says of a fragment's file. Raises NotFound, Corrupt."""
         self.fragments.add(oid)
-        data = super().read_fragment_file(oid)
-        self._count(len(data))
-        return data
+        with _noting(oid, self.bad_fragments):
+            data = self.read_fragment_file(oid)
+            self._count(len(data))
+            return check(data)
 
     def check_blob(self, oid: Oid) -> int:
         """A blob's length, once each stored byte was checked, and its oid. Raises NotFound, Corrupt."""
         self.objects.add(oid)
         key = object_key(oid)
-        stat = self.backend.stat(key)
-        if stat is not None:
+        with _noting(oid, self.bad_objects):
+            stat = self.backend.stat(key)
             try:
-                frame.check_stream(partial(self.backend.get_range, key), stat.size)
+                if stat is not None:
+                    frame.check_stream(partial(self.backend.get_range, key), stat.size)
             except Corrupt as e:
                 raise self._damaged(oid, e.message) from None
-        length = sum(map(len, self.iter_blob(oid)))
+            length = sum(map(len, self.iter_blob(oid)))
         self._count(length)
         return length
 
@@ -70,6 +78,15 @@ class _Reading(Odb):
         with self._lock:
             self.bytes += size
         progress.advance("verified", size, None, "bytes")
+
+
+@contextmanager
+def _noting(oid: Oid, bad: set[Oid]) -> Iterator[None]:
+    try:
+        yield
+    except (NotFound, Corrupt):
+        bad.add(oid)
+        raise
 
 
 class Check:
@@ -84,7 +101,9 @@ class Check:
         self._held: dict[tuple[str, Oid], Counts] = {}  # what the trees and tables hold that were checked
         self._nodes: dict[Oid | None, set[InnerEntry]] = {}  # those checked, of trees and for each schema
         self._blobs: dict[Oid, int | None] = {}  # their lengths, None for damaged ones
-        self._fragments: dict[tuple[FragmentEntry, Oid], bytes] = {}  # those checked, with the digests of their statistics
+        self._fragments: dict[
+            tuple[FragmentEntry, Oid], bytes
+        ] = {}  # those checked, with the digests of their statistics
         self._lock = Lock()
 
     def run(self, package: str | None = None) -> None:
@@ -170,7 +189,10 @@ class Check:
             return
 
         def check() -> None:
-            agree(entry, self._table(entry.oid, where) if entry.type == "table" else self._tree(entry.oid, where, depth + 1))
+            agree(
+                entry,
+                self._table(entry.oid, where) if entry.type == "table" else self._tree(entry.oid, where, depth + 1),
+            )
 
         self._try(where, check)
 
@@ -222,11 +244,11 @@ class Check:
         if key in self._fragments:
             return self._fragments[key]
 
-        def check() -> bytes:
-            reader = checking.check_file(self.odb.read_fragment_file(entry.oid), entry, schema)
+        def check(data: bytes) -> bytes:
+            reader = checking.check_file(data, entry, schema)
             return checking.check_values(reader) if self.deep else b""
 
-        found = self._try(f"{where}, {fragment_key(entry.oid)}", check)
+        found = self._try(f"{where}, {fragment_key(entry.oid)}", partial(self.odb.check_fragment, entry.oid, check))
         if found is not None:
             self._fragments[key] = found
         return found
@@ -235,7 +257,7 @@ class Check:
         from dpkg.arrow import checking
 
         assert leaf.stats is not None
-        rows = checking.check_stats(self.odb.read_fragment_file(leaf.stats), leaf, schema)
+        rows = self.odb.check_fragment(leaf.stats, lambda data: checking.check_stats(data, leaf, schema))
         if self.deep and None not in digests and checking.stats_digests(rows, schema) != digests:
             raise Corrupt(f"statistics {leaf.stats} are not those of the fragments")
 
@@ -256,15 +278,35 @@ class Check:
 
         def check() -> Any:
             if place == "fragment":
-                return self._sealed(oid)
+                return self.odb.check_fragment(oid, partial(_sealed, oid))
             return self.odb.check_blob(oid) if self.odb.kind(oid) == frame.BLOB else self.odb.read_any(oid)
 
         self._try(where, check)
 
-    def _sealed(self, oid: Oid) -> None:
-        from dpkg.arrow import fragment
 
-        try:
-            fragment.check_seal(self.odb.read_fragment_file(oid))
-        except Corrupt as e:
-            raise Corrupt(f"fragment {oid} is damaged: {e.message}") from None
+def _sealed(oid: Oid, data: bytes) -> None:
+    from dpkg.arrow import fragment
+
+    try:
+        fragment.check_seal(data)
+    except Corrupt as e:
+        raise Corrupt(f"fragment {oid} is damaged: {e.message}") from None
+
+
+def repair(check: Check, source: Odb, brought: set[Oid]) -> bool:
+    """Bring what a check found missing or damaged from a store that has it whole, each once; whether there was any."""
+    target, before = check.odb, len(brought)
+    for oid in sorted(target.bad_objects - brought):
+        with suppress(NotFound, Corrupt):
+            kind, size = source.kind(oid), source.size(oid)
+            if kind == frame.BLOB:
+                copy_blob(source, target, oid, size)
+            else:
+                copy_object(source, target, oid, kind, size)
+            brought.add(oid)
+    for oid in sorted(target.bad_fragments - brought):
+        with suppress(NotFound, Corrupt):
+            copy_fragment(source, target, oid)
+            brought.add(oid)
+    target.sync()
+    return len(brought) > before

@@ -79,7 +79,9 @@ def build(package: str, path: str, *, message: str = "", raw: bool = False, stor
 def _package(text: str) -> str:
     expr = parse_expr(text)
     if expr.revision or expr.path:
-        raise Usage(f"'{text}' names more than a package", f"write {expr.package}: a build always adds a new commit to it")
+        raise Usage(
+            f"'{text}' names more than a package", f"write {expr.package}: a build always adds a new commit to it"
+        )
     return expr.package
 
 
@@ -97,9 +99,14 @@ def render(result: Built) -> Iterator[Any]:
                 f"{e.path}.{w.column} is {w.final}, not {w.first}: {e.source}, line {w.line} holds '{_short(w.value)}'",
             )
     if not result.created:
-        yield ("nothing changed: ", ("bold", result.package), f" is still {result.commit[:12]}  tophash {result.tophash[:12]}")
+        yield (
+            "nothing changed: ",
+            ("bold", result.package),
+            f" is still {result.commit[:12]}  tophash {result.tophash[:12]}",
+        )
         return
-    yield (("green", "built "), ("bold", result.package), f" {result.commit[:12]}  tophash {result.tophash[:12]}  ", count(len(rows), "entry", "entries"))
+    made = f" {result.commit[:12]}  tophash {result.tophash[:12]}  {count(len(rows), 'entry', 'entries')}"
+    yield (("green", "built "), ("bold", result.package), made)
 
 
 def _short(text: str) -> str:

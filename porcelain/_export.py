@@ -22,7 +22,8 @@ COMMAND = Command(
         Opt("--format", "of tables (default: parquet)", str, "FORMAT", ("parquet", "csv", "arrow", "jsonl")),
         STORE,
     ),
-    epilog="Building an exported Parquet or Arrow folder gives the same tophash again: keys and metadata are in a build.yml beside the data.",
+    epilog="Building an exported Parquet or Arrow folder gives the same tophash again: keys and metadata are in a build.yml\n"
+    "beside the data.",
 )
 
 

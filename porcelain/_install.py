@@ -46,14 +46,18 @@ class Installed:
     into: str | None
 
 
-def install(expr: str, remote: str | None = None, *, into: str | None = None, force: bool = False, store: str | None = None) -> Installed:
+def install(
+    expr: str, remote: str | None = None, *, into: str | None = None, force: bool = False, store: str | None = None
+) -> Installed:
     """Install a package; a store is made where there is none.
 
     Raises NotFound, Conflict over local commits that the remote lacks, Corrupt for anything that arrives damaged or forged.
     """
     parsed = parse_expr(expr)
     if parsed.path:
-        raise Usage(f"'{expr}' names a part of a package, and install takes all of it", f"write: dpk install {parsed.package}")
+        raise Usage(
+            f"'{expr}' names a part of a package, and install takes all of it", f"write: dpk install {parsed.package}"
+        )
     if into:
         from dpkg import exporting
 
@@ -99,13 +103,20 @@ def _remote(remote: str | None, store: str | None) -> str:
 def render(result: Installed) -> Iterator[Any]:
     if result.changed:
         moved = f"{count(result.objects, 'object')} and {count(result.fragments, 'fragment')}, {shorten(result.bytes)}"
-        yield (("green", "installed "), ("bold", result.package), f" {result.commit[:12]} from {result.remote}: {moved}")
+        yield (
+            ("green", "installed "),
+            ("bold", result.package),
+            f" {result.commit[:12]} from {result.remote}: {moved}",
+        )
     else:
         yield (("bold", result.package), f" {result.commit[:12]} is installed already; nothing was brought")
     if result.tags:
         yield f"tags: {', '.join(result.tags)}"
     for name in result.kept_tags:
-        yield (("yellow", "note: "), f"the remote's tag '{name}' is another commit's here, or was deleted; that was left so")
+        yield (
+            ("yellow", "note: "),
+            f"the remote's tag '{name}' is another commit's here, or was deleted; that was left so",
+        )
     if result.ahead:
         yield f"you are {count(result.ahead, 'commit')} ahead: dpk push {result.package} {result.remote}"
     if result.into:

@@ -45,7 +45,9 @@ class Pushed:
     rebased: int
 
 
-def push(package: str, remote: str | None = None, *, rebase: bool = False, force: bool = False, store: str | None = None) -> Pushed:
+def push(
+    package: str, remote: str | None = None, *, rebase: bool = False, force: bool = False, store: str | None = None
+) -> Pushed:
     """Send a package; a store is made at the remote where there is none.
 
     Raises Conflict where the remote has commits that are lacking here, AlreadyExists for a tag that has another value there.
@@ -83,7 +85,11 @@ def render(result: Pushed) -> Iterator[Any]:
     else:
         moved = f"{count(result.objects, 'object')} and {count(result.fragments, 'fragment')}, {shorten(result.bytes)}"
         old = f"{result.old[:12]}.." if result.old and result.old != result.new else ""
-        yield (("green", "pushed "), ("bold", result.package), f" {old}{(result.new or '')[:12]} to {result.remote}: {moved}")
+        yield (
+            ("green", "pushed "),
+            ("bold", result.package),
+            f" {old}{(result.new or '')[:12]} to {result.remote}: {moved}",
+        )
     if result.tags:
         yield f"tags: {', '.join(result.tags)}"
     for name in result.kept_tags:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt, count, shorten
 from dpkg.repository import Repository
+
+if TYPE_CHECKING:
+    from dpkg.command import Shown
+    from dpkg.oid import Oid
 
 COMMAND = Command(
     "verify",
@@ -15,6 +19,7 @@ COMMAND = Command(
     (
         Arg("package", "owner/name: only this package (default: the whole store)", optional=True),
         Opt("--deep", "also decode every fragment, and recompute its values and statistics"),
+        Opt("--repair", "bring what is damaged or missing from this folder, URL or remote", str, "REMOTE"),
         STORE,
     ),
 )
@@ -31,13 +36,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was checked, and what is wrong."""
+    """What was checked, what was repaired, and what is wrong still. `bytes` as decoded for objects, as stored for fragments."""
 
     store: str
     objects: int
     fragments: int
     refs: int
     bytes: int
+    repaired: int  # files
     problems: tuple[Problem, ...]
 
     @property
@@ -45,24 +51,45 @@ class Verified:
         return 6 if self.problems else 0
 
 
-def verify(package: str | None = None, *, deep: bool = False, store: str | None = None) -> Verified:
-    """Check a store, or one package of it. Problems are in the result, not raised."""
-    from dpkg.verifying import Check
+def verify(
+    package: str | None = None, *, deep: bool = False, repair: str | None = None, store: str | None = None
+) -> Verified:
+    """Check a store, or one package of it. Problems are in the result, not raised.
+
+    With `repair`, files that are missing or damaged are brought from another store, as far as that has them whole.
+    """
+    from dpkg import verifying
 
     repository = Repository(store)
     if package:
         repository.require(package)
-    check = Check(repository, deep)
-    check.run(package)
+    source = Repository(repository.remote(repair)) if repair else None
+    brought: set[Oid] = set()
+    while True:
+        check = verifying.Check(repository, deep)
+        check.run(package)
+        if not (source and check.problems and verifying.repair(check, source.odb, brought)):
+            break  # else look again: what was missing may have hidden more that is
     problems = tuple(Problem(*p) for p in check.problems)
-    return Verified(repository.url, len(check.odb.objects), len(check.odb.fragments), check.refs, check.odb.bytes, problems)
+    odb = check.odb
+    return Verified(repository.url, len(odb.objects), len(odb.fragments), check.refs, odb.bytes, len(brought), problems)
 
 
-def render(result: Verified) -> Iterator[Any]:
+def render(result: Verified) -> Iterator[Shown]:
+    if result.repaired:
+        yield (("green", "repaired "), count(result.repaired, "file"))
     for p in result.problems:
         yield (("red", f"{p.what}: "), f"{p.where}: {p.message}")
-    counts = f"{count(result.objects, 'object')}, {count(result.fragments, 'fragment')}, {count(result.refs, 'ref')}, {shorten(result.bytes)}"
+    counts = ", ".join(
+        (
+            count(result.objects, "object"),
+            count(result.fragments, "fragment"),
+            count(result.refs, "ref"),
+            shorten(result.bytes),
+        )
+    )
     if result.problems:
         yield (("bold red", count(len(result.problems), "problem")), f" in {result.store}: {counts} checked")
+        yield "a store that has the same packages can help: dpk verify --repair REMOTE"
     else:
         yield (("green", "all well: "), f"{counts} in {result.store}")

@@ -162,7 +162,7 @@ def test_two_rows_of_one_key(case: Case) -> None:
 
 @pytest.mark.parametrize("name", ['".."', '"."', '"a/b"', '"a\\0b"', '""', "x" * 1025])
 def test_names_that_a_package_cannot_hold(case: Case, name: str) -> None:
-    case.write("build.yml", f"contents:\n  {name}: {{file: README.md}}\n" if len(name) < 99 else f"contents:\n  ? {name}\n  : {{file: README.md}}\n")
+    case.write("build.yml", f"contents:\n  ? {name}\n  : {{file: README.md}}\n")
     case.build(code=USAGE, said="is not a name that a package can hold", hint="1 to 1,024 bytes")
 
 
@@ -281,7 +281,16 @@ def test_a_ref_moved_by_someone_else(case: Case, monkeypatch: pytest.MonkeyPatch
 
 def test_a_store_that_is_a_file(case: Case) -> None:
     path = case.write("file", "x")
-    case.fails("build", PKG, str(case.src), "--store", str(path), code=STORAGE, said="a file is where a folder must be", hint="")
+    case.fails(
+        "build",
+        PKG,
+        str(case.src),
+        "--store",
+        str(path),
+        code=STORAGE,
+        said="a file is where a folder must be",
+        hint="",
+    )
     case.fails("push", PKG, str(path), code=STORAGE, said="a file is where a folder must be", hint="")
 
 
@@ -293,7 +302,9 @@ def run(argv: list[str], **more: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
 
 
-@pytest.mark.parametrize("command", ["build", *(pytest.param(c, marks=pytest.mark.long) for c in ("push", "install", "export"))])
+@pytest.mark.parametrize(
+    "command", ["build", *(pytest.param(c, marks=pytest.mark.long) for c in ("push", "install", "export"))]
+)
 def test_ctrl_c_at_any_moment(case: Case, tmp_path: Path, command: str) -> None:
     for i in range(30):
         case.write(f"blob{i}", random.Random(i).randbytes(500_000))
@@ -334,10 +345,10 @@ def test_ctrl_c_at_any_moment(case: Case, tmp_path: Path, command: str) -> None:
             assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".dpkg")] == []
         elif process.returncode and (place / "format").exists():
             assert dpkg.verify(store=str(place)).problems == ()
-            assert list(Repository(str(place)).refs.packages()) == []
+            assert list(Repository(str(place)).refs.packages()) in ([], ["acme/big"])  # whole or not at all
     assert stopped
     done = run(argv)
-    out, err = done.communicate()
+    _, err = done.communicate()
     assert done.returncode == (EXISTS if command == "export" and place.exists() and "not empty" in err else 0), err
     if command != "export":
         assert dpkg.verify(store=str(place), deep=True).problems == ()

@@ -31,7 +31,10 @@ def small_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def example(rows: int) -> pa.Table:
     n = np.arange(rows)
-    texts, lists = pa.array([f"row {i}" for i in n], pa.string()), pa.array([[i, None] for i in n], pa.list_(pa.int64()))
+    texts, lists = (
+        pa.array([f"row {i}" for i in n], pa.string()),
+        pa.array([[i, None] for i in n], pa.list_(pa.int64())),
+    )
     return pa.table({"n": n, "s": texts, "x": np.sqrt(n), "l": lists})
 
 
@@ -150,7 +153,9 @@ def test_duckdb_reads_a_table_in_place(tmp_path: Path, small_fragments: None) ->
     paths = [odb.fragment_path(e.oid) for e in fragment_entries(odb, table.fragments)]
     assert len(paths) > 30
     duck = duckdb.connect()
-    sums = duck.execute("select count(*), sum(n), sum(m), max(t)::varchar, sum(len(l)) from read_parquet($1)", [paths]).fetchone()
+    sums = duck.execute(
+        "select count(*), sum(n), sum(m), max(t)::varchar, sum(len(l)) from read_parquet($1)", [paths]
+    ).fetchone()
     assert sums == (3000, n.sum(), Decimal(int(n.sum())) / 8, str(source["t"][2999].as_py()), 6000)
 
 
@@ -182,7 +187,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
 
 def peak_of(rows: int, key: str, folder: Path) -> int:
     """MiB that a process takes at most while it writes a table of generated rows."""
-    run = subprocess.run([sys.executable, "-c", STREAM, str(rows), key, str(folder)], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", STREAM, str(rows), key, str(folder)], capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stderr
     return int(run.stdout)
 

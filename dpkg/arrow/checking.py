@@ -13,6 +13,7 @@ from dpkg.arrow.schema import Schema
 from dpkg.arrow.stats import stats_batch, stats_row, stats_schema
 from dpkg.errors import Corrupt, Format
 from dpkg.objects.node import FragmentEntry, Node
+from dpkg.oid import Oid
 
 
 def check_file(data: bytes, entry: FragmentEntry, schema: Schema) -> fragment.Reader:
@@ -22,6 +23,12 @@ def check_file(data: bytes, entry: FragmentEntry, schema: Schema) -> fragment.Re
     except Corrupt as e:
         raise Corrupt(f"fragment {entry.oid} is damaged: {e.message}") from None
     return fragment.Reader(io.BytesIO(data), entry, schema)
+
+
+def check_alone(data: bytes, oid: Oid) -> None:
+    """That a file holds the fragment `oid`, by what it says of itself: the oid covers that. Raises Corrupt."""
+    entry, schema = fragment.describe(io.BytesIO(data), oid)
+    check_file(data, entry, schema).read()
 
 
 def check_values(reader: fragment.Reader) -> bytes:
@@ -38,7 +45,9 @@ def check_values(reader: fragment.Reader) -> bytes:
             array.validate(full=True)
             to_plain(array, t)
         except (pa.ArrowException, Format) as e:
-            raise Corrupt(f"fragment {entry.oid} is forged: column '{name}' holds values that its type does not allow: {e}") from None
+            raise Corrupt(
+                f"fragment {entry.oid} is forged: column '{name}' holds values that its type does not allow: {e}"
+            ) from None
         size += values.total_bytes(array, t)
     if size != entry.bytes:
         raise Corrupt(f"fragment {entry.oid} holds {size:,} row bytes, its index says {entry.bytes:,}")

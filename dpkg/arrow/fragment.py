@@ -1,4 +1,4 @@
-"""Fragment files: sealed plain Parquet, written with adaptive encodings, read one verified column at a time (spec/storage.md)."""
+"""Fragment files: sealed plain Parquet, read one verified column at a time (spec/storage.md)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ class Fragment:
 
 def make(rows: Sequence[pa.RecordBatch], schema: Schema, *, with_stats: bool = True) -> Fragment:
     """The fragment of some plain rows."""
-    columns = [pa.concat_arrays([b.column(i) for b in rows]) if len(rows) > 1 else rows[0].column(i) for i in range(len(schema.names))]
+    columns = [
+        pa.concat_arrays([b.column(i) for b in rows]) if len(rows) > 1 else rows[0].column(i)
+        for i in range(len(schema.names))
+    ]
     count = sum(b.num_rows for b in rows)
     pairs = list(zip(columns, schema.types, strict=True))
     digests = tuple(values.column_digest(c, t) for c, t in pairs)
@@ -56,7 +59,9 @@ def make(rows: Sequence[pa.RecordBatch], schema: Schema, *, with_stats: bool = T
 def encode(fragment: Fragment, schema: Schema, encodings: Encodings | None = None) -> bytes:
     """The fragment as a sealed Parquet file (STO-4); `encodings` are shared by the fragments of a table."""
     stored = [to_storage(c, t) for c, t in zip(fragment.columns, schema.types, strict=True)]
-    table = pa.Table.from_arrays(stored, schema=pa.schema([pa.field(n, c.type) for n, c in zip(schema.names, stored, strict=True)]))
+    table = pa.Table.from_arrays(
+        stored, schema=pa.schema([pa.field(n, c.type) for n, c in zip(schema.names, stored, strict=True)])
+    )
     options = (encodings or Encodings()).options(stored, schema)
     sink = io.BytesIO()
     with pq.ParquetWriter(
@@ -113,7 +118,7 @@ def to_storage(array: pa.Array, t: Type) -> pa.Array:
 
 
 def from_storage(array: pa.Array, t: Type, most: int = MAX_DECODED) -> pa.Array:
-    """A column as Parquet gave it back, as a plain array of up to `most` row bytes. Raises Corrupt if it is not of the type."""
+    """A column as Parquet gave it back as a plain array, of up to `most` row bytes. Raises Corrupt if it is not."""
     t, kind = t.storage, array.type
     if kind == t.plain:
         return array
@@ -167,7 +172,7 @@ class Reader:
     """Reads one fragment file: its footer once, then any columns, each checked against the fragment's oid (STO-5)."""
 
     def __init__(self, source: Any, entry: FragmentEntry, schema: Schema, most: int = 0) -> None:
-        """`source` is a path or a file; `most` the row bytes allowed (0: ROW-5's). Raises Corrupt if it is not this fragment."""
+        """`source` is a path or a file; `most` the row bytes allowed (0: ROW-5's). Raises Corrupt if it is not."""
         self.entry, self.schema, self._source = entry, schema, source
         if not 0 < entry.rows <= 4 * MAX_TARGET or entry.bytes > (most or most_bytes(entry.rows, schema)):
             raise self._bad("its size is beyond the format's limits")
@@ -189,7 +194,11 @@ class Reader:
         hexed = more.get(COLUMNS_KEY, b"")
         if meta.num_rows != self.entry.rows or meta.num_row_groups != 1 or len(hexed) != 64 * len(names):
             raise ValueError("it does not fit the table")
-        if b"ARROW:schema" in more or tuple(self._file.schema_arrow.names) != names or meta.num_columns != self._starts[-1]:
+        if (
+            b"ARROW:schema" in more
+            or tuple(self._file.schema_arrow.names) != names
+            or meta.num_columns != self._starts[-1]
+        ):
             raise ValueError("its columns are not the table's")
         raw = bytes.fromhex(hexed.decode())
         return [raw[i : i + 32] for i in range(0, len(raw), 32)]
@@ -213,7 +222,7 @@ class Reader:
         return array
 
     def _decode(self, leaf_indices: list[int]) -> pa.Table:
-        """The columns as Parquet has them; once it is known that they will not take far more memory than the entry's bytes."""
+        """The columns as Parquet has them, once it is known that this will not take far too much memory."""
         types = [t for below in self._leaves for _, t in below]
         file, risky = self._file, []
         with pages.opened(self._source) as raw:
@@ -226,7 +235,7 @@ class Reader:
         return file.reader.read_row_group(0, column_indices=leaf_indices, use_threads=False)
 
     def _check_pages(self, claim: pages.Claim, t: Type) -> bool:
-        """Whether a leaf column's dictionary must be kept as one. Raises Corrupt for what would take too much memory."""
+        """Whether a leaf column's dictionary must be kept as one. Raises Corrupt for what takes too much memory."""
         varying = t.kind in ("utf8", "binary")
         most = max(MAX_DECODED, 2 * self.entry.bytes)
         decoded = claim.size * claim.values if varying and claim.prefixed else values.width_of(t) * claim.values
@@ -245,17 +254,19 @@ def most_bytes(rows: int, schema: Schema) -> int:
 
 
 def read_stats(source: Any, oid: Oid, rows: int, schema: Schema) -> pa.RecordBatch:
-    """A statistics fragment as one plain batch of `schema`; its index entry is only an oid, its size follows from IDX-8."""
+    """A statistics fragment as one plain batch of `schema`. Its index entry is only an oid; IDX-8 bounds its size."""
     most = rows * len(schema.names) * 256
     columns = Reader(source, FragmentEntry(oid, rows, most), schema, most).read()
     return pa.RecordBatch.from_arrays(columns, schema=schema.plain)
 
 
 def describe(source: Any, oid: Oid) -> tuple[FragmentEntry, Schema]:
-    """What a fragment file says of itself: rows and schema. Safe to use with `Reader`, as the oid covers both. Raises Corrupt."""
+    """What a fragment file says of itself: rows and schema; `Reader` checks both, as the oid does. Raises Corrupt."""
     try:
         meta = pq.read_metadata(source)
         schema = Schema.from_json(canonical_json.decode((meta.metadata or {}).get(SCHEMA_KEY, b"")))
     except (pa.ArrowException, OSError, Format) as e:
-        raise Corrupt(f"fragment {oid} is damaged: its footer cannot be read: {str(e)[:200]}", "run 'dpk verify'") from None
+        raise Corrupt(
+            f"fragment {oid} is damaged: its footer cannot be read: {str(e)[:200]}", "run 'dpk verify'"
+        ) from None
     return FragmentEntry(oid, meta.num_rows, most_bytes(meta.num_rows, schema)), schema

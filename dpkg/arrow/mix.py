@@ -1,6 +1,7 @@
 """Row mixes and their window: the 64-bit values that decide where fragments end (spec/rows.md).
 
-All in uint64 with wrap-around. Written for throughput: numpy over a few thousand rows at a time, so that they stay in the cache.
+All in uint64 with wrap-around. Written for throughput: numpy over a few thousand rows at a time, so that they stay in
+the cache.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ WINDOW = {
     8: U64(0xFF51AFD7ED558CCD),
     16: U64(0xC4CEB9FE1A85EC53),
 }
-BLOCK = 4096  # rows; temporaries of 32 KiB stay in the cache and below malloc's mmap threshold (half the time of 16,384)
+BLOCK = (
+    4096  # rows; temporaries of 32 KiB stay in the cache and below malloc's mmap threshold (half the time of 16,384)
+)
 REACH = 31  # earlier rows that a row's value depends on
 _32 = U64(32)
 _TAIL = np.array([0] + [(1 << 8 * i) - 1 for i in range(1, 8)], np.uint64)
@@ -51,7 +54,7 @@ def row_mixes(columns: list[pa.Array], types: list[Type]) -> Any:
 
 
 def levels(mixes: Any, before: Any) -> Any:
-    """`value >> 32` of each row; `before` holds the REACH mixes in front of it, zeros at the start of the table (ROW-3)."""
+    """`value >> 32` of each row; `before` holds the REACH mixes in front, zeros at the start of the table (ROW-3)."""
     w = np.concatenate([before, mixes])
     for s, c in WINDOW.items():
         w[s:] += w[:-s] * c
@@ -173,7 +176,7 @@ def _sampled(h: Any, words: Any, starts: Any, lengths: Any) -> Any:
 
 
 def _unaligned(data: pa.Buffer | None, starts: Any, lengths: Any) -> tuple[Any, Any]:
-    """The strings' bytes as one overlapping little-endian word at each byte (padded, so that the last has one too), and the new starts."""
+    """The strings' bytes as a little-endian word from each byte on (the last ones padded), and their new starts."""
     first = int(starts[0])
     size = int((starts + lengths).max()) - first
     raw = np.empty(size + 8, np.uint8)

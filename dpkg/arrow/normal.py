@@ -1,4 +1,4 @@
-"""From any Arrow array to the plain canonical form of its type, and from there to what a reader returns (spec/types.md)."""
+"""From any Arrow array to the plain form of its canonical type, and from that to what readers get (spec/types.md)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def normalise(batch: pa.RecordBatch, schema: Schema) -> Iterator[pa.RecordBatch]
 
 
 def decoded_bytes(array: pa.Array) -> int:
-    """About how many bytes an array takes once decoded; `nbytes` counts dictionaries, runs and views as they are shared."""
+    """About how many bytes an array takes decoded; `nbytes` counts shared values of dictionaries and views once."""
     if isinstance(array, pa.ExtensionArray):
         return decoded_bytes(array.storage)
     p, t, n = pa.types, array.type, len(array)
@@ -48,7 +48,9 @@ def decoded_bytes(array: pa.Array) -> int:
     if p.is_run_end_encoded(t):
         return decoded_bytes(array.values) * n // max(len(array.values), 1)
     if p.is_string_view(t) or p.is_binary_view(t):
-        return int(np.frombuffer(array.buffers()[1], np.int32, 4 * n, 16 * array.offset)[::4].sum(dtype=np.int64)) + 4 * n
+        return (
+            int(np.frombuffer(array.buffers()[1], np.int32, 4 * n, 16 * array.offset)[::4].sum(dtype=np.int64)) + 4 * n
+        )
     if p.is_struct(t):
         return sum(decoded_bytes(array.field(i)) for i in range(t.num_fields))
     if p.is_list(t) or p.is_large_list(t) or p.is_map(t):
@@ -161,7 +163,7 @@ def _hide(array: pa.Array, hidden: Any, t: Type) -> pa.Array:
 
 
 def unnest(array: pa.Array, t: Type) -> tuple[Any, list[pa.Array]]:
-    """Of a plain list, fixed list or map: each slot's number of elements (0 where null), and the elements of present slots."""
+    """Of a plain list, fixed list or map: each slot's number of elements, 0 where null, and those of present slots."""
     lengths, child, at = _elements(array, t)
     children = [child.field(0), child.field(1)] if t.kind == "map" else [child]
     return lengths, children if at is None else [take(c, pa.array(at)) for c in children]
@@ -214,7 +216,7 @@ def take(array: pa.Array, at: pa.Array) -> pa.Array:
 
 
 def rebased(array: pa.Array) -> pa.Array:
-    """The array, fit for `take` and `filter`: of fixed lists of fixed lists, Arrow (to 26 at least) takes wrong rows from slices."""
+    """The array, fit for `take` and `filter`: Arrow takes wrong rows from slices of fixed lists of fixed lists."""
     return pa.concat_arrays([array, array.slice(0, 0)]) if _is_grid(array.type) else array
 
 
@@ -256,7 +258,7 @@ def offsets_of(lengths: Any) -> pa.Array:
 
 
 def to_user(array: pa.Array, t: Type, field: pa.Field) -> pa.Array:
-    """A plain array as a reader returns it: extension types at every depth where Arrow has them registered, else their metadata."""
+    """A plain array as a reader returns it: at every depth with extension types, or their metadata if unregistered."""
     if array.type.equals(field.type, check_metadata=True):
         return array
     if t.kind == "extension":

@@ -1,7 +1,7 @@
-"""What decoding a Parquet file would take, by its own headers: read before Arrow decodes anything, as 5 KB can unpack to terabytes.
+"""What decoding a Parquet file would take, by its own headers: looked at first, as 5 KB can unpack to terabytes.
 
-Arrow's accessors of column metadata are not used: they end the process where the footer is damaged. The headers are Thrift's
-compact protocol; whatever is wrong with them raises ValueError, IndexError or KeyError.
+Arrow's accessors of column metadata are not used: they end the process where the footer is damaged. The headers are in
+Thrift's compact protocol; whatever is wrong with them raises ValueError, IndexError or KeyError.
 """
 
 from __future__ import annotations

@@ -14,12 +14,11 @@ from dpkg.arrow.schema import Schema
 from dpkg.arrow.stats import stats_type
 from dpkg.errors import Usage
 
-
 _NAN = re.compile(r"\bnan\b")
 
 
 def expression(given: Any) -> pc.Expression:
-    """A filter as an Arrow expression: one already, or tuples `("column", "op", value)` as pandas takes them. Raises Usage."""
+    """A filter as an Arrow expression: one already, or tuples `("column", "op", value)` as in pandas. Raises Usage."""
     if isinstance(given, pc.Expression):
         return given
     import pyarrow.parquet as pq
@@ -32,7 +31,7 @@ def expression(given: Any) -> pc.Expression:
 
 
 def columns_of(given: pc.Expression, schema: Schema) -> list[str]:
-    """The columns that a filter reads: those without which it cannot be bound. Raises Usage if it does not fit the table."""
+    """The columns that a filter reads: those without which it cannot be bound. Raises Usage if it does not fit."""
     empty = schema.arrow.empty_table()
     try:
         empty.filter(given)
@@ -53,7 +52,7 @@ def columns_of(given: pc.Expression, schema: Schema) -> list[str]:
 
 
 def survivors(stats: pa.RecordBatch, schema: Schema, given: pc.Expression, columns: list[str]) -> list[bool]:
-    """For each fragment, whether it may hold a matching row, by its statistics (IDX-6). Arrow's own partition pruning decides."""
+    """For each fragment, whether it may hold a matching row, by its statistics (IDX-6); Arrow's own pruning decides."""
     import pyarrow.dataset as ds
 
     rows = stats.num_rows
@@ -62,7 +61,9 @@ def survivors(stats: pa.RecordBatch, schema: Schema, given: pc.Expression, colum
     known = [ds.scalar(True)] * rows
     for name in columns:
         t = schema.types[schema.names.index(name)]
-        if t.kind in ("fixed_binary", "float16") or stats_type(t) is None:  # bounds of another type; no comparison in Arrow
+        if (
+            t.kind in ("fixed_binary", "float16") or stats_type(t) is None
+        ):  # bounds of another type; no comparison in Arrow
             continue
         for i, bound in enumerate(stats.column(name)):
             one = _guarantee(name, bound)
@@ -99,7 +100,7 @@ def _guarantee(name: str, bound: Any) -> Any:
 def read_rows(
     reader: Reader, schema: Schema, columns: list[str], given: pc.Expression | None, needed: list[str]
 ) -> pa.RecordBatch:
-    """The matching rows of one fragment, with the columns asked for. What the filter needs is read first, the rest if rows match."""
+    """The matching rows of one fragment, with the columns asked for; these are read only if the filter finds any."""
     at = {n: i for i, n in enumerate(schema.names)}
     wanted = columns or [schema.names[0]]  # a batch without columns forgets its rows
     found: dict[str, pa.Array] = {}
@@ -121,7 +122,7 @@ def read_rows(
 
 
 def _mask(batch: pa.RecordBatch, given: pc.Expression) -> pa.BooleanArray:
-    """For each row whether a filter holds. (Arrow's own `filter` also takes the rows, some of them wrongly: `normal.rebased`.)"""
+    """For each row whether a filter holds. (Arrow's `filter` would take the rows too, some wrongly: see `rebased`.)"""
     import pyarrow.acero as ac
 
     rows = ac.Declaration("table_source", ac.TableSourceNodeOptions(pa.Table.from_batches([batch])))

@@ -14,7 +14,9 @@ from dpkg.arrow.values import FLOATS
 
 CUT = 32  # bytes of a string that a bound keeps
 _SURROGATES = range(0xD800, 0xE000)
-_INTS = {"date": pa.int32(), "time_ms": pa.int32()} | dict.fromkeys(("time_us", "time_ns", "timestamp", "duration"), pa.int64())
+_INTS = {"date": pa.int32(), "time_ms": pa.int32()} | dict.fromkeys(
+    ("time_us", "time_ns", "timestamp", "duration"), pa.int64()
+)
 
 
 def stats_type(t: Type) -> Type | None:

@@ -1,6 +1,6 @@
 """Type names as people write them in build.yml: `int64`, `timestamp[us, UTC]`, `decimal(12, 2)`, `list<struct<a: int64>>`.
 
-Arrow's own spellings are taken too, so that what `dpk show` and `dpk diff` print can be copied. Any of `[]`, `()` and `<>` will do.
+Arrow's own spellings are taken too, but `float`, which is float64 here as in Python. Any of `[]`, `()` and `<>` will do.
 """
 
 from __future__ import annotations
@@ -29,8 +29,21 @@ _ALIASES = {
     "date32": "date",
     "time": "time_us",
 }
-_DEFAULTS = {"timestamp": pa.timestamp("us"), "datetime": pa.timestamp("us"), "duration": pa.duration("us"), "decimal": pa.decimal128(38, 9)}
-_EXAMPLES = (*_DEFAULTS, "timestamp[us, UTC]", "decimal(12, 2)", "list<int64>", "map<utf8, int64>", "struct<a: int64>", "fixed_binary[16]")
+_DEFAULTS = {
+    "timestamp": pa.timestamp("us"),
+    "datetime": pa.timestamp("us"),
+    "duration": pa.duration("us"),
+    "decimal": pa.decimal128(38, 9),
+}
+_EXAMPLES = (
+    *_DEFAULTS,
+    "timestamp[us, UTC]",
+    "decimal(12, 2)",
+    "list<int64>",
+    "map<utf8, int64>",
+    "struct<a: int64>",
+    "fixed_binary[16]",
+)
 _OPEN, _CLOSE = "[(<", "])>"
 
 
@@ -54,7 +67,9 @@ def _parse(text: str) -> pa.DataType:
             raise ValueError(text)
         return found
     size = None
-    if name in ("fixed_size_list", "fixed_list") and text.rstrip()[-1:] == "]" and ">[" in text:  # Arrow: fixed_size_list<item: T>[n]
+    if (
+        name in ("fixed_size_list", "fixed_list") and text.rstrip()[-1:] == "]" and ">[" in text
+    ):  # Arrow: fixed_size_list<item: T>[n]
         body, _, size = text.rstrip()[:-1].rpartition("[")
         inside = _split(body)[1] or ""
     if name not in _KINDS:
@@ -90,7 +105,9 @@ def _child(text: str) -> tuple[str, pa.DataType]:
     """`name: T`, or T alone: the name and the type."""
     colon = next((i for i, c in enumerate(text) if c in ":" + _OPEN), -1)
     named = colon >= 0 and text[colon] == ":"
-    return text[:colon].strip() if named else "", _parse((text[colon + 1 :] if named else text).strip().removesuffix(" not null"))
+    return text[:colon].strip() if named else "", _parse(
+        (text[colon + 1 :] if named else text).strip().removesuffix(" not null")
+    )
 
 
 def _decimal(parts: list[str]) -> pa.DataType:

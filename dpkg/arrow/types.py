@@ -43,12 +43,12 @@ _BY_ARROW = {t: name for name, t in SIMPLE.items()} | {
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A canonical type. `params` as in the spec's table (sizes, units, extension name and metadata), `items` the nested types."""
+    """A canonical type: `params` as in the spec's table (sizes, units, an extension's name and metadata)."""
 
     kind: str
     params: tuple[Any, ...] = ()
     names: tuple[str, ...] = ()  # of a struct's fields
-    items: tuple[Type, ...] = ()
+    items: tuple[Type, ...] = ()  # the nested types
 
     @property
     def json(self) -> Any:
@@ -75,7 +75,7 @@ class Type:
         return self.items[0].storage if self.kind == "extension" else self
 
     def field(self, name: str) -> pa.Field:
-        """The Arrow field that a reader returns: the registered extension type, else its storage with Arrow's field metadata."""
+        """The Arrow field that a reader returns: a registered extension type, else its storage with field metadata."""
         return _field(name, self)
 
     def __str__(self) -> str:
@@ -121,7 +121,7 @@ def _registered(field: pa.Field) -> pa.Field:
 
 
 def from_field(field: pa.Field, where: str = "", depth: int = 0) -> Type:
-    """The canonical type of an Arrow field, `depth` below the outermost. Raises Format, naming the column and type, for what is refused (TYPE-5)."""
+    """The canonical type of an Arrow field, `depth` below the outermost. Raises Format, naming the column (TYPE-5)."""
     where = where or f"column '{name_of(field)}'"
     if depth > MAX_DEPTH:
         raise Format(f"{where}: types nest more than {MAX_DEPTH} deep")
@@ -142,9 +142,13 @@ def from_field(field: pa.Field, where: str = "", depth: int = 0) -> Type:
 
 def _extension(where: str, name: str, meta: bytes, storage: Type) -> Type:
     if name == _PICKLED:
-        raise Format(f"{where}: the extension type '{name}' travels as pickled code", "convert the column to its storage type")
+        raise Format(
+            f"{where}: the extension type '{name}' travels as pickled code", "convert the column to its storage type"
+        )
     if storage.kind == "extension":  # a field has room for one extension's metadata
-        raise Format(f"{where}: the extension type '{name}' is stored as another one", "convert the column to its storage type")
+        raise Format(
+            f"{where}: the extension type '{name}' is stored as another one", "convert the column to its storage type"
+        )
     return Type("extension", (name, base64.b64encode(meta).decode()), items=(storage,))
 
 
@@ -198,7 +202,9 @@ def _parametric(t: pa.DataType, where: str, depth: int) -> Type:
             raise _refused(where, t, "its width is zero")
         return Type("fixed_list", (t.list_size,), items=(from_field(t.value_field, where, depth + 1),))
     if p.is_map(t):
-        return Type("map", items=(from_field(t.key_field, where, depth + 1), from_field(t.item_field, where, depth + 1)))
+        return Type(
+            "map", items=(from_field(t.key_field, where, depth + 1), from_field(t.item_field, where, depth + 1))
+        )
     if p.is_list(t) or p.is_large_list(t) or p.is_list_view(t) or p.is_large_list_view(t):
         return Type("list", items=(from_field(t.value_field, where, depth + 1),))
     if p.is_struct(t):
@@ -242,7 +248,7 @@ def unique_names(names: Iterable[str], where: str) -> tuple[str, ...]:
 
 
 def from_json(value: Any, depth: int = 0) -> Type:
-    """The type written as `value`, `depth` below the outermost (TYPE-1). Raises Format for anything that is not exactly a canonical type."""
+    """The type written as `value`, `depth` below the outermost (TYPE-1). Raises Format for every other spelling."""
     if depth > MAX_DEPTH:
         raise Format(f"types nest more than {MAX_DEPTH} deep")
     if isinstance(value, str) and value in SIMPLE:
@@ -256,7 +262,9 @@ def from_json(value: Any, depth: int = 0) -> Type:
 
 
 def _ints(p: Any, *bounds: tuple[int, int]) -> bool:
-    return len(p) == len(bounds) and all(type(x) is int and lo <= x <= hi for x, (lo, hi) in zip(p, bounds, strict=True))
+    return len(p) == len(bounds) and all(
+        type(x) is int and lo <= x <= hi for x, (lo, hi) in zip(p, bounds, strict=True)
+    )
 
 
 def _parse(kind: str, p: Any, depth: int) -> Type | None:

@@ -115,7 +115,7 @@ def _fixed(array: pa.Array, t: Type) -> Any:
 
 
 def slots(array: pa.Array, dtype: Any, words: int = 1) -> Any:
-    """The values of a fixed-width array that is not empty, `words` numbers of a numpy type for each; nulls are whatever is there."""
+    """The slots of a fixed-width array that is not empty, `words` numbers each; below nulls, whatever is there."""
     size = np.dtype(dtype).itemsize * words
     return np.frombuffer(array.buffers()[1], dtype, len(array) * words, array.offset * size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
 TYPE_CHECKING = False  # as typing's, which `dpk --version` need not import
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from dpkg.errors import DpkgError
 
 BROKEN_PIPE, INTERRUPTED = 141, 130
+_stopped = False  # whether there was a Ctrl-C
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -105,10 +107,10 @@ def _for_user(error: BaseException) -> DpkgError:
     """The error as one of ours."""
     from dpkg.errors import DpkgError, Storage, Usage
 
+    if isinstance(error, KeyboardInterrupt) or _stopped:
+        return _interrupted()
     if isinstance(error, DpkgError):
         return error
-    if isinstance(error, KeyboardInterrupt):
-        return _interrupted()
     if isinstance(error, MemoryError):
         return Storage("there is not enough memory for this", "close other programs, or work on a part")
     if isinstance(error, OSError):
@@ -138,11 +140,23 @@ def _drop_output() -> None:
     os.close(null)
 
 
+def _stop(*_: object) -> None:
+    """The first Ctrl-C: whatever error comes of it (an import that is cut off gives odd ones), it was this.
+
+    The next one kills.
+    """
+    global _stopped
+    _stopped = True
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
 def run() -> None:
     """The entry point of the `dpk` script."""
-    gc.set_threshold(
-        50_000, 10, 10
-    )  # a quarter of a short command's time went into collections during imports and at exit
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where who called us ignores it
+        signal.signal(signal.SIGINT, _stop)
+    # A quarter of a short command's time went into collections during imports and at exit.
+    gc.set_threshold(50_000, 10, 10)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by who called us
@@ -150,5 +164,6 @@ def run() -> None:
         else:
             stream.reconfigure(errors="backslashreplace")
     code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said
     gc.freeze()
     sys.exit(code)

@@ -22,7 +22,9 @@ def make_plan(path: str, raw: bool = False) -> Plan:
         inside = os.path.join(path, BUILD_FILE)
         return plan_buildfile(inside, raw) if os.path.isfile(inside) and not raw else plan_folder(path, raw)
     if not os.path.exists(path):
-        raise NotFound(f"there is no file or folder '{path}'", "check the path; the package comes first: dpk build owner/name PATH")
+        raise NotFound(
+            f"there is no file or folder '{path}'", "check the path; the package comes first: dpk build owner/name PATH"
+        )
     if os.path.basename(path) == BUILD_FILE or path.endswith((".dpk.yml", ".build.yml")):
         return plan_buildfile(path, raw)
     return plan_file(path, raw)

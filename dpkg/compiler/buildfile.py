@@ -1,17 +1,17 @@
 """A plan from a build.yml.
 
+contents:
+  transactions:
+    file: data/transactions.csv       # beside build.yml; a table by its extension
+    key: [id]
+    nulls: ["", NA]
+    schema:
+      id: int64
+      when: {type: date, format: "%d.%m.%Y", name: day}
+  docs:
     contents:
-      transactions:
-        file: data/transactions.csv       # beside build.yml; a table by its extension
-        key: [id]
-        nulls: ["", NA]
-        schema:
-          id: int64
-          when: {type: date, format: "%d.%m.%Y", name: day}
-      docs:
-        contents:
-          readme: {file: README.md, meta: {lang: en}}
-      original: {file: data/transactions.csv, as: blob}
+      readme: {file: README.md, meta: {lang: en}}
+  original: {file: data/transactions.csv, as: blob}
 """
 
 from __future__ import annotations
@@ -76,7 +76,11 @@ class _Reader:
             elif "file" in fields:
                 self._entry(fields, path, key)
             else:
-                raise self.yml.error(key, f"'{name}' has neither 'file' nor 'contents'", "a table or file has 'file', a folder 'contents'")
+                raise self.yml.error(
+                    key,
+                    f"'{name}' has neither 'file' nor 'contents'",
+                    "a table or file has 'file', a folder 'contents'",
+                )
 
     def _folder(self, fields: Fields, path: Path, key: Node) -> None:
         for other, (place, _) in fields.items():
@@ -124,7 +128,9 @@ class _Reader:
         yml, options, places = self.yml, ReadOptions(), dict[str, str]()
         if "nulls" in fields:
             if format in _UNTYPED:
-                raise yml.error(fields["nulls"][0], f"'nulls' is for text, and '{item.source}' is {format}", "its nulls are known")
+                raise yml.error(
+                    fields["nulls"][0], f"'nulls' is for text, and '{item.source}' is {format}", "its nulls are known"
+                )
             options = replace(options, nulls=yml.texts(fields["nulls"][1], "'nulls'"))
         if "schema" in fields:
             columns = yml.mapping(fields["schema"][1], "'schema'")

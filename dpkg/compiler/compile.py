@@ -74,7 +74,9 @@ def _compile(odb: Odb, item: Item) -> tuple[TreeEntry, Compiled]:
     meta = _metadata(odb, item)
     if item.format is None:
         oid, size = odb.write_blob_file(item.source)
-        return TreeEntry(item.path[-1], "blob", oid, size, meta=meta), Compiled(item.name, "blob", oid, 0, size, item.source)
+        return TreeEntry(item.path[-1], "blob", oid, size, meta=meta), Compiled(
+            item.name, "blob", oid, 0, size, item.source
+        )
     oid, table, widened = compile_table(odb, item)
     entry = TreeEntry(item.path[-1], "table", oid, table.bytes, table.rows, meta=meta)
     return entry, Compiled(item.name, "table", oid, table.rows, table.bytes, item.source, widened)
@@ -87,7 +89,8 @@ def _metadata(odb: Odb, item: Item | None) -> Oid | None:
     try:
         return odb.write("blob", rfc8785.dumps(item.meta))
     except (rfc8785.CanonicalizationError, RecursionError) as e:
-        raise Usage(f"{item.where}: the metadata of '{item.name}' has no canonical JSON: {e}", "quote numbers beyond 2^53 and NaN") from None
+        message = f"{item.where}: the metadata of '{item.name}' has no canonical JSON: {e}"
+        raise Usage(message, "quote numbers beyond 2^53 and NaN") from None
 
 
 def compile_table(odb: Odb, item: Item) -> tuple[Oid, Table, tuple[Widened, ...]]:
@@ -96,7 +99,9 @@ def compile_table(odb: Odb, item: Item) -> tuple[Oid, Table, tuple[Widened, ...]
     try:
         source = open_source(item.source, item.format, item.options)
         try:
-            oid, table = stream(source, lambda schema, batches: tables.write_table(odb, batches, schema, item.key, _rows))
+            oid, table = stream(
+                source, lambda schema, batches: tables.write_table(odb, batches, schema, item.key, _rows)
+            )
             return oid, table, tuple(source.widened)
         finally:
             source.close()

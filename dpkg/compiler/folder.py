@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 # Left out everywhere: version control, stores, environments, caches, what desktops leave behind.
-ALWAYS_IGNORED = frozenset(
-    ".git .hg .svn .dpk .venv .tox .nox __pycache__ .mypy_cache .pytest_cache .ruff_cache .ipynb_checkpoints .cache "
-    "node_modules .DS_Store Thumbs.db desktop.ini".split()
-)
-_READ_OUT = f"remove it, or name it in {IGNORE_FILE}"
+ALWAYS_IGNORED = frozenset((".git", ".hg", ".svn", ".dpk", ".venv", ".tox", ".nox", "__pycache__", "node_modules"))
+ALWAYS_IGNORED |= {".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints", ".cache"}
+ALWAYS_IGNORED |= {".DS_Store", "Thumbs.db", "desktop.ini"}
+_LEAVE_OUT = f"remove it, or name it in {IGNORE_FILE}"
 Found = tuple[tuple[str, ...], str]  # names below the root, path on disk
 
 
@@ -86,7 +85,7 @@ def _files(root: str, ignored: GitIgnoreSpec) -> Iterator[Found]:
             elif entry.is_file():
                 yield below, entry.path
             else:
-                raise Usage(f"'{entry.path}' is {_special(entry.stat().st_mode)}, not a file or folder", _READ_OUT)
+                raise Usage(f"'{entry.path}' is {_special(entry.stat().st_mode)}, not a file or folder", _LEAVE_OUT)
 
 
 def _scan(folder: str) -> list[os.DirEntry[str]]:
@@ -105,14 +104,19 @@ def _check_link(path: str, top: str, above: tuple[str, ...]) -> None:
         hint = f"copy the file into the folder, or name the link in {IGNORE_FILE}"
         raise Usage(f"the link '{path}' leads out of the folder, to '{target}'", hint)
     if not os.path.exists(path):
-        raise Usage(f"the link '{path}' leads to nothing", _READ_OUT)
+        raise Usage(f"the link '{path}' leads to nothing", _LEAVE_OUT)
     if target in above:
-        raise Usage(f"the link '{path}' leads to a folder that it is in", _READ_OUT)
+        raise Usage(f"the link '{path}' leads to a folder that it is in", _LEAVE_OUT)
 
 
 def _special(mode: int) -> str:
     """What a file is that is no regular file, else nothing."""
     if stat.S_ISREG(mode):
         return ""
-    kinds = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
+    kinds = (
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
     return next((name for test, name in kinds if test(mode)), "a special file")

@@ -87,7 +87,9 @@ def _clash(two: list[Item], items: list[Item], root: str) -> Usage:
     for item in shown:
         folder = contents
         path = item.path
-        if item.format and (path == shared or any(path == other.path[: len(path)] for other in shown if other is not item)):
+        if item.format and (
+            path == shared or any(path == other.path[: len(path)] for other in shown if other is not item)
+        ):
             path = _free(item, named)
         for name in path[:-1]:
             folder = folder.setdefault(name, {"contents": {}})["contents"]
@@ -96,7 +98,10 @@ def _clash(two: list[Item], items: list[Item], root: str) -> Usage:
     if len(items) > len(shown):
         lines.append(f"# and the folder's {len(items) - len(shown):,} other files in the same way")
     hint = f"rename one, leave one out in {IGNORE_FILE}, or write {os.path.join(root, BUILD_FILE)}:"
-    return Usage(f"'{two[0].source}' and '{two[1].source}' would both be '{'/'.join(shared)}' in the package", "\n".join([hint, *lines]))
+    return Usage(
+        f"'{two[0].source}' and '{two[1].source}' would both be '{'/'.join(shared)}' in the package",
+        "\n".join([hint, *lines]),
+    )
 
 
 def _free(item: Item, named: set[Path]) -> Path:
@@ -116,7 +121,8 @@ def package_name(path: str, name: str) -> str:
         return os.fsencode(name).decode()
     except UnicodeDecodeError:
         shown = os.fsencode(path).decode(errors="backslashreplace")
-        raise Format(f"the file name '{shown}' is not valid UTF-8", f"rename the file, or leave it out with a pattern in {IGNORE_FILE}") from None
+        hint = f"rename the file, or leave it out with a pattern in {IGNORE_FILE}"
+        raise Format(f"the file name '{shown}' is not valid UTF-8", hint) from None
 
 
 def disk_name(name: str) -> str:

@@ -36,7 +36,8 @@ class YamlFile:
             self._check_events(data)
             self.root: Node | None = yaml.compose(data, yaml.CSafeLoader)
         except yaml.MarkedYAMLError as e:
-            raise Usage(f"{path}{_at(e.problem_mark or e.context_mark)}: {e.problem or e.context}", "see https://yaml.org for the syntax") from None
+            message = f"{path}{_at(e.problem_mark or e.context_mark)}: {e.problem or e.context}"
+            raise Usage(message, "see https://yaml.org for the syntax") from None
         except (yaml.YAMLError, ValueError, RecursionError) as e:
             raise Usage(f"{path} is not YAML: {str(e).splitlines()[0]}") from None
 
@@ -45,7 +46,9 @@ class YamlFile:
         depth = 0
         for event in yaml.parse(data, yaml.CSafeLoader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise Usage(f"{self.path}{_at(event.start_mark)}: anchors and aliases are not supported", "write the value out")
+                raise Usage(
+                    f"{self.path}{_at(event.start_mark)}: anchors and aliases are not supported", "write the value out"
+                )
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH:
                 raise Usage(f"{self.path}{_at(event.start_mark)}: this nests more than {MAX_DEPTH} deep")
@@ -110,7 +113,9 @@ class YamlFile:
         try:
             value = loader.construct_document(node)
         except (yaml.YAMLError, ValueError, TypeError) as e:
-            raise self.error(node, f"this value cannot be read: {str(e).splitlines()[0]}", "quote it if it is text") from None
+            raise self.error(
+                node, f"this value cannot be read: {str(e).splitlines()[0]}", "quote it if it is text"
+            ) from None
         finally:
             loader.dispose()
         if isinstance(value, datetime.date):

@@ -3,4 +3,15 @@
 from dpkg.index.builder import IndexBuilder, build_tree
 from dpkg.index.reader import differing, find, fragment_entries, leaves, lookup, read_node, tree_entries, walk
 
-__all__ = ["IndexBuilder", "build_tree", "differing", "find", "fragment_entries", "leaves", "lookup", "read_node", "tree_entries", "walk"]
+__all__ = [
+    "IndexBuilder",
+    "build_tree",
+    "differing",
+    "find",
+    "fragment_entries",
+    "leaves",
+    "lookup",
+    "read_node",
+    "tree_entries",
+    "walk",
+]

@@ -25,9 +25,8 @@ def read_node(odb: Odb, oid: Oid, kind: str, expect: InnerEntry | None = None) -
         raise Corrupt(f"node {oid} is malformed: {e.message}", "run 'dpk verify'") from None
     if node.kind != kind:
         raise Corrupt(f"node {oid} is of kind {node.kind}, not {kind}", "run 'dpk verify'")
-    if expect is not None:
-        if not node.entries or sums(node.entries) != expect.counts or node.entries[-1].key != expect.key:
-            raise Corrupt(f"node {oid} does not hold what the entry above it says", "run 'dpk verify'")
+    if expect and (not node.entries or sums(node.entries) != expect.counts or node.entries[-1].key != expect.key):
+        raise Corrupt(f"node {oid} does not hold what the entry above it says", "run 'dpk verify'")
     return node
 
 
@@ -94,7 +93,10 @@ def lookup(odb: Odb, root: Oid, path: str) -> TreeEntry:
         if entry is None:
             names = [e.name for e in tree_entries(odb, tree)]
             near = get_close_matches(name, names, 1) or names[:8]
-            raise NotFound(f"there is no '{'/'.join(parts[: i + 1])}' in the package", f"there is: {', '.join(near)}" if near else "")
+            raise NotFound(
+                f"there is no '{'/'.join(parts[: i + 1])}' in the package",
+                f"there is: {', '.join(near)}" if near else "",
+            )
         if i + 1 < len(parts) and entry.type != "tree":
             raise NotFound(f"'{'/'.join(parts[: i + 1])}' is a {entry.type}, it has no '{parts[i + 1]}'")
         tree = entry.oid
@@ -113,7 +115,7 @@ def walk(odb: Odb, root: Oid, prefix: str = "") -> Iterator[tuple[str, TreeEntry
 
 
 class _Side:
-    """One of two indexes under comparison: nodes not yet known to be common, by oid; those below an entry are read late."""
+    """One of two indexes under comparison: nodes not yet known to be common, by oid; read as late as can be."""
 
     def __init__(self, odb: Odb, root: Oid, kind: str) -> None:
         self.odb = odb

@@ -18,13 +18,17 @@ MAX_ENTRIES, MAX_BYTES, MAX_LEVELS, MAX_NAME = 1024, 1 << 20, 16, 1024
 TREE, FRAGMENTS = "tree", "fragments"
 _COUNT_LIMIT = 2**53 - 1
 _FRAME_BYTES = len('{"entries":[],"kind":"fragments","level":0,"stats":""}') + 64  # of a node beside its entries
-_BY_TYPE = {"blob": set[str](), "table": {"rows"}, "tree": {"rows", "entries"}}  # members of a tree's entry beside those of all
+_BY_TYPE = {
+    "blob": set[str](),
+    "table": {"rows"},
+    "tree": {"rows", "entries"},
+}  # members of a tree's entry beside those of all
 Bytes = bytes  # in the classes below `bytes` is a member
 
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """One name of a tree. `type` is blob, table or tree; `entries` counts a tree's names, `rows` those of tables below."""
+    """One name of a tree: a blob, table or tree. `entries` counts a tree's names, `rows` those of tables below."""
 
     name: str
     type: str
@@ -172,7 +176,10 @@ def check_name(name: str) -> str:
     except UnicodeEncodeError:
         raise Format(f"the name {name!r} is not valid UTF-8", "rename the file") from None
     if not 1 <= size <= MAX_NAME or "/" in name or "\0" in name or name in (".", ".."):
-        raise Format(f"{name!r} is not a name that a package can hold", "names have 1 to 1,024 bytes, no '/', and are not '.' or '..'")
+        raise Format(
+            f"{name!r} is not a name that a package can hold",
+            "names have 1 to 1,024 bytes, no '/', and are not '.' or '..'",
+        )
     return name
 
 

@@ -58,12 +58,18 @@ class Table:
         if any(type(n) is not int or n < 0 for n in counts) or not isinstance(v["fragments"], str):
             raise Format("a table object has a count or an oid that is none")
         schema, key = v["schema"], v["key"]
-        if not isinstance(schema, list) or not all(isinstance(f, list) and len(f) == 2 and isinstance(f[0], str) for f in schema):
+        if not isinstance(schema, list) or not all(
+            isinstance(f, list) and len(f) == 2 and isinstance(f[0], str) for f in schema
+        ):
             raise Format("a table object has no schema")
         names = {f[0] for f in schema}
         if not schema or len(names) != len(schema):
             raise Format("a table's columns are none, or two of one name")
-        if not isinstance(key, list) or any(not isinstance(k, str) or k not in names for k in key) or len(set(key)) != len(key):
+        if (
+            not isinstance(key, list)
+            or any(not isinstance(k, str) or k not in names for k in key)
+            or len(set(key)) != len(key)
+        ):
             raise Format("a table's key is not of its columns")
         target = v["target_rows"]
         if target & (target - 1) or not 4 <= target <= 1 << 20:

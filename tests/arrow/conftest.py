@@ -1,4 +1,4 @@
-"""Puts the folders of the shared strategies and of the second reader on sys.path: `import strategies`, `import reader`."""
+"""Puts the folders of the strategies and of the second reader on sys.path: `import strategies`, `import reader`."""
 
 from __future__ import annotations
 

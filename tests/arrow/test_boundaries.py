@@ -1,4 +1,4 @@
-"""Where tables are cut, against a slow reference, with limits made small so that all of them matter (ROW-3 to ROW-5)."""
+"""Where tables are cut, against a slow reference, with limits made small so that all matter (ROW-3 to ROW-5)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,13 @@ LENGTHS = st.one_of(st.integers(0, 300), st.integers(0, 20))
 @pytest.mark.spec("ROW-5")
 @pytest.mark.parametrize(
     "limits",
-    [(65_536, 32 << 20, 7 << 19, 32 << 20), (50, 1 << 20, 300, 2000), (10**6, 700, 100, 120), (10, 10**6, 1, 50), (1, 1, 9000, 10**6)],
+    [
+        (65_536, 32 << 20, 7 << 19, 32 << 20),
+        (50, 1 << 20, 300, 2000),
+        (10**6, 700, 100, 120),
+        (10, 10**6, 1, 50),
+        (1, 1, 9000, 10**6),
+    ],
 )
 def test_as_the_reference_cuts(limits: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in zip(LIMITS, limits, strict=True):
@@ -73,8 +79,13 @@ def test_as_the_reference_cuts(limits: tuple[int, ...], monkeypatch: pytest.Monk
     @settings(max_examples=60, deadline=None)
     def check(rows: int, rng: Any) -> None:
         few = rng.random() < 0.3
-        text = [rng.choice([None, "", "x" * rng.choice([1, 5, 5, 300])]) if few else "y" * rng.randint(0, 30) for _ in range(rows)]
-        table = s.Plain([["a", "int64"], ["b", "utf8"]], [[rng.randint(0, 1 if few else 10**9) for _ in range(rows)], text])
+        text = [
+            rng.choice([None, "", "x" * rng.choice([1, 5, 5, 300])]) if few else "y" * rng.randint(0, 30)
+            for _ in range(rows)
+        ]
+        table = s.Plain(
+            [["a", "int64"], ["b", "utf8"]], [[rng.randint(0, 1 if few else 10**9) for _ in range(rows)], text]
+        )
         arrow, batches = forms.batches(rng, table)
         schema = Schema.from_arrow(arrow)
         plain = [p for b in batches for p in normalise(b, schema)]

@@ -95,6 +95,7 @@ def test_the_most_rows_a_fragment_can_have() -> None:
 
 # ------------------------------------------------------------------------------------------------------- other engines
 
+DEEP = pa.list_(pa.list_(pa.struct([("m", pa.map_(pa.string(), pa.list_(pa.float64())))])))
 DUCK = {
     "i8": pa.array([1, None, -128], pa.int8()),
     "u16": pa.array([1, None, 65535], pa.uint16()),
@@ -120,7 +121,7 @@ DUCK = {
     "fixed": pa.array([[1, None], None, [3, 4]], pa.list_(pa.int32(), 2)),
     "struct": pa.array([{"p": 1, "q": ["x"]}, None, {"p": None, "q": None}]),
     "map": pa.array([[("k", 1)], None, []], pa.map_(pa.string(), pa.int64())),
-    "deep": pa.array([[[{"m": [("a", [1.5])]}]], None, [None, []]], pa.list_(pa.list_(pa.struct([("m", pa.map_(pa.string(), pa.list_(pa.float64())))])))),
+    "deep": pa.array([[[{"m": [("a", [1.5])]}]], None, [None, []]], DEEP),
     "cat": pa.array(["a", None, "b"]).dictionary_encode(),
     "uuid": pa.array([b"0123456789abcdef", None, b"\0" * 16], pa.uuid()),
     "a.b": pa.array([1, 2, 3]),
@@ -180,7 +181,7 @@ def comparable(column: pa.ChunkedArray) -> list[Any]:
 
 
 def forged(table: pa.Table, schema: Schema, size: int, **options: Any) -> tuple[FragmentEntry, bytes]:
-    """A file that says it is a fragment of `size` row bytes; its digests are made up, so that only decoding could tell."""
+    """A file that says it is a fragment of `size` row bytes; its digests are made up: only decoding could tell."""
     digests = [bytes([i]) * 32 for i in range(len(schema.names))]
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, table.schema, store_schema=False, compression="zstd", **options) as writer:
@@ -203,7 +204,8 @@ def lists(n: int, items: pa.Array) -> pa.Array:
 
 
 WIDE = {"fixed_list": [2**31 - 1, {"fixed_list": [2**31 - 1, {"fixed_list": [2, "int8"]}]}]}
-BOMBS: dict[str, tuple[Callable[[], Any], Any, int, dict[str, Any]]] = {  # column, its type in the table, row bytes, options
+# A column, its type in the table, row bytes, options of the writer
+BOMBS: dict[str, tuple[Callable[[], Any], Any, int, dict[str, Any]]] = {
     "one long string many times": (lambda: repeated(5000), "utf8", 4 << 20, ONE_WORD),
     "the same in lists": (lambda: lists(500, repeated(5000)), {"list": "utf8"}, 4 << 20, ONE_WORD),
     "the same in structs": (
@@ -240,7 +242,7 @@ def test_bombs_are_refused_before_they_are_decoded(name: str, monkeypatch: pytes
     schema = Schema.from_json([["a", t]])
     entry, data = forged(pa.table({"a": column()}), schema, size, **options)
     assert len(data) < 1 << 20
-    with pool() as used, pytest.raises(Corrupt, match="unpack to more|take too much memory"):
+    with pool() as used, pytest.raises(Corrupt, match=r"unpack to more|take too much memory"):
         fragment.Reader(io.BytesIO(data), entry, schema).read()
     assert used.max_memory() < 48 << 20
 
@@ -274,7 +276,11 @@ def test_large_dictionaries_are_read() -> None:
 @pytest.mark.spec("STO-5")
 def test_another_fragments_file_is_refused() -> None:
     schema, made, data = made_of(pa.table({"a": [1, 2], "b": ["x", "y"]}))
-    for other in ({"a": [1, 3], "b": ["x", "y"]}, {"a": [1, 2], "c": ["x", "y"]}, {"a": [1, 2, 3], "b": ["x", "y", "z"]}):
+    for other in (
+        {"a": [1, 3], "b": ["x", "y"]},
+        {"a": [1, 2], "c": ["x", "y"]},
+        {"a": [1, 2, 3], "b": ["x", "y", "z"]},
+    ):
         schema_, made_, data_ = made_of(pa.table(other))
         with pytest.raises(Corrupt):
             fragment.Reader(io.BytesIO(data_), made.entry, schema)
@@ -300,6 +306,6 @@ def test_spliced_columns_are_found() -> None:
     spliced[at : at + len(key)] = key
     reader = fragment.Reader(io.BytesIO(bytes(spliced)), made.entry, schema)
     assert reader.read([0])[0].to_pylist() == [1, 2]
-    with pytest.raises(Corrupt, match="column 'b' does not match its digest"):
+    with pytest.raises(Corrupt, match=r"column 'b' does not match its digest"):
         reader.read()
     assert data != other

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -33,12 +32,14 @@ def small_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[FragmentEntry]]:
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[FragmentEntry]:
     """The fragments that were opened."""
     entries: list[FragmentEntry] = []
     read = tables.open_fragment
-    monkeypatch.setattr(tables, "open_fragment", lambda odb, entry, schema: entries.append(entry) or read(odb, entry, schema))
-    yield entries
+    monkeypatch.setattr(
+        tables, "open_fragment", lambda odb, entry, schema: entries.append(entry) or read(odb, entry, schema)
+    )
+    return entries
 
 
 def stored(table: pa.Table) -> tuple[Odb, Table]:
@@ -57,7 +58,7 @@ def same(a: pa.Table, b: pa.Table) -> bool:
 # -------------------------------------------------------------------------------------------------------- any filter
 
 ROWS = 80
-DAY = dt.date(2020, 1, 1)
+DAY, MOMENT = dt.date(2020, 1, 1), dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 
 def example(rng: Any, ordered: bool) -> pa.Table:
@@ -77,7 +78,7 @@ def example(rng: Any, ordered: bool) -> pa.Table:
             "h": column(lambda n: n / 2, pa.float32()),
             "s": column(lambda n: f"{'x' * 35 if rng.random() < 0.3 else ''}{n:03d}é", pa.string()),
             "y": column(lambda n: b"\xff" * n, pa.binary()),
-            "z": column(lambda n: dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(hours=n), pa.timestamp("us", "Europe/Paris")),
+            "z": column(lambda n: MOMENT + dt.timedelta(hours=n), pa.timestamp("us", "Europe/Paris")),
             "t": column(lambda n: dt.datetime(2020, 1, 1) + dt.timedelta(hours=n), pa.timestamp("ms")),
             "d": column(lambda n: DAY + dt.timedelta(n), pa.date32()),
             "m": column(lambda n: Decimal(n) / 4, pa.decimal128(9, 2)),
@@ -91,7 +92,14 @@ def example(rng: Any, ordered: bool) -> pa.Table:
     )  # fmt: skip
 
 
-COMPARE = [lambda a, b: a == b, lambda a, b: a != b, lambda a, b: a < b, lambda a, b: a <= b, lambda a, b: a > b, lambda a, b: a >= b]
+COMPARE = [
+    lambda a, b: a == b,
+    lambda a, b: a != b,
+    lambda a, b: a < b,
+    lambda a, b: a <= b,
+    lambda a, b: a > b,
+    lambda a, b: a >= b,
+]
 
 
 def filters(rng: Any, table: pa.Table, depth: int = 2) -> pc.Expression:
@@ -121,7 +129,9 @@ def filters(rng: Any, table: pa.Table, depth: int = 2) -> pc.Expression:
 
 
 @pytest.mark.spec("IDX-6")
-@given(s.randoms(), st.booleans(), st.lists(st.sampled_from(list("iufhsyztdmbkcwel")), min_size=1, max_size=4, unique=True))
+@given(
+    s.randoms(), st.booleans(), st.lists(st.sampled_from(list("iufhsyztdmbkcwel")), min_size=1, max_size=4, unique=True)
+)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_as_arrow_filters_the_whole_table(rng: Any, ordered: bool, names: list[str]) -> None:
     table = example(rng, ordered).select(names)
@@ -137,7 +147,9 @@ def test_as_arrow_filters_the_whole_table(rng: Any, ordered: bool, names: list[s
         if columns == []:
             assert sum(b.num_rows for b in tables.scan(odb, made, columns=[], filter=given_)) == wanted.num_rows, given_
         else:
-            assert same(scanned(odb, made, filter=given_, columns=columns), wanted.select(columns or table.column_names)), given_
+            assert same(
+                scanned(odb, made, filter=given_, columns=columns), wanted.select(columns or table.column_names)
+            ), given_
 
 
 # ------------------------------------------------------------------------------------------------------------ pruning
@@ -183,7 +195,7 @@ def ordered_table() -> pa.Table:
         (("f", ">", 495.0), 0.03),
         (("s", "<=", "00019"), 0.03),
         (("s", "==", "01234 and a long tail beyond thirty-two bytes 2"), 0.02),
-        (pc.field("z") < pa.scalar(dt.datetime(1970, 1, 2, tzinfo=dt.timezone.utc), pa.timestamp("us", "UTC")), 0.03),
+        (pc.field("z") < pa.scalar(dt.datetime(1970, 1, 2, tzinfo=dt.UTC), pa.timestamp("us", "UTC")), 0.03),
         (("d", ">", dt.date(1975, 6, 1)), 0.03),
         (("m", "<", Decimal("5.25")), 0.03),
         (pc.field("o").is_null(), 0.52),
@@ -207,8 +219,14 @@ def test_only_needed_columns_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     _, odb, made = ordered()
     asked: list[list[int]] = []
     read = fragment.Reader.read
-    monkeypatch.setattr(fragment.Reader, "read", lambda self, c=None, verify=True: asked.append(c) or read(self, c, verify))
-    monkeypatch.setattr(tables, "_selected", lambda odb, table, schema, given, needed: tables.table_leaves(odb, table).__next__().entries)
+    monkeypatch.setattr(
+        fragment.Reader, "read", lambda self, c=None, verify=True: asked.append(c) or read(self, c, verify)
+    )
+    monkeypatch.setattr(
+        tables,
+        "_selected",
+        lambda odb, table, schema, given, needed: tables.table_leaves(odb, table).__next__().entries,
+    )
     list(tables.scan(odb, made, columns=["s"], filter=("n", "<", 10)))
     assert [c for c in asked if c and 0 not in c] == [[2]] * len([c for c in asked if c == [2]])
     assert all(c in ([0], [2], []) for c in asked)
@@ -232,7 +250,20 @@ def test_names_in_filters() -> None:
     assert same(scanned(odb, made, columns=["b", "b"]), table.select(["b", "b"]))
 
 
-@pytest.mark.parametrize("bad", [("nope", ">", 1), ("n", "~", 1), "n > 1", [("n",)], 5, pc.field("n"), pc.field("n") + 1, ("n", ">", "x"), pc.field(99) > 1])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ("nope", ">", 1),
+        ("n", "~", 1),
+        "n > 1",
+        [("n",)],
+        5,
+        pc.field("n"),
+        pc.field("n") + 1,
+        ("n", ">", "x"),
+        pc.field(99) > 1,
+    ],
+)
 def test_filters_that_do_not_fit(bad: Any) -> None:
     odb, made = stored(pa.table({"n": [1, 2]}))
     with pytest.raises(Usage, match="the filter"):
@@ -243,7 +274,9 @@ def test_filters_that_do_not_fit(bad: Any) -> None:
 
 def test_rows_of_fixed_lists_of_fixed_lists() -> None:
     """Arrow takes wrong rows of these; see normal.rebased."""
-    grid = pa.FixedSizeListArray.from_arrays(pa.FixedSizeListArray.from_arrays(pa.array(range(200_000), pa.int32()), 2), 2)
+    grid = pa.FixedSizeListArray.from_arrays(
+        pa.FixedSizeListArray.from_arrays(pa.array(range(200_000), pa.int32()), 2), 2
+    )
     table = pa.table({"n": range(50_000), "g": grid})
     schema = tables.Schema.from_arrow(table.schema)
     made = fragment.make(table.combine_chunks().to_batches(), schema)
@@ -251,7 +284,9 @@ def test_rows_of_fixed_lists_of_fixed_lists() -> None:
     given_ = pc.field("n") % 7 == 3 if False else (pc.bit_wise_and(pc.field("n"), 7) == 3)
     batch = scanning.read_rows(reader, schema, ["g", "n"], given_, ["n"])
     assert batch.column(1).to_pylist() == [n for n in range(50_000) if n & 7 == 3]
-    assert batch.column(0).to_pylist() == [[[4 * n, 4 * n + 1], [4 * n + 2, 4 * n + 3]] for n in range(50_000) if n & 7 == 3]
+    assert batch.column(0).to_pylist() == [
+        [[4 * n, 4 * n + 1], [4 * n + 2, 4 * n + 3]] for n in range(50_000) if n & 7 == 3
+    ]
 
 
 @given(s.tables(least=1, most=60), s.randoms())

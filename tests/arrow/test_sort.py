@@ -26,7 +26,9 @@ SHAPES = [(1 << 30, 100, 64), (1, 1, 2), (300, 3, 3), (40, 2, 64)]  # RUN_BYTES,
 @pytest.mark.parametrize("shape", SHAPES)
 @given(table=s.tables(KEYS, most=40), rng=s.randoms())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_as_python_sorts(shape: tuple[int, int, int], table: s.Plain, rng: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_python_sorts(
+    shape: tuple[int, int, int], table: s.Plain, rng: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in zip(("RUN_BYTES", "BLOCK_ROWS", "FAN_IN"), shape, strict=True):
         monkeypatch.setattr(sort, name, value)
     key = rng.sample([n for n, _ in table.schema], rng.randint(1, len(table.schema)))
@@ -40,7 +42,9 @@ def test_as_python_sorts(shape: tuple[int, int, int], table: s.Plain, rng: Any, 
             list(sort.sort_by_key(plain, schema, tuple(key)))
         return
     rows = list(sort.sort_by_key(plain, schema, tuple(key)))
-    got = [[s.canonical(v, t) for b in rows for v in forms.plain(b.column(i), t)] for i, (_, t) in enumerate(table.schema)]
+    got = [
+        [s.canonical(v, t) for b in rows for v in forms.plain(b.column(i), t)] for i, (_, t) in enumerate(table.schema)
+    ]
     assert got == wanted
 
 
@@ -56,7 +60,9 @@ def test_many_rows(shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch)
     for name, value in zip(("RUN_BYTES", "BLOCK_ROWS", "FAN_IN"), shape, strict=True):
         monkeypatch.setattr(sort, name, value)
     numbers = random.Random(1).sample(range(ROWS), ROWS)
-    batch = pa.record_batch({"a": numbers, "b": [[[n, n], [n, n]] for n in numbers]}, pa.schema({"a": pa.int64(), "b": GRID}))
+    batch = pa.record_batch(
+        {"a": numbers, "b": [[[n, n], [n, n]] for n in numbers]}, pa.schema({"a": pa.int64(), "b": GRID})
+    )
     schema = Schema.from_arrow(batch.schema)
     slices = [p for i in range(0, ROWS, 30) for p in normalise(batch.slice(i, 30), schema)]
     got = [r for b in sort.sort_by_key(slices, schema, ("a",)) for r in b.to_pylist()]
@@ -86,7 +92,14 @@ def test_the_first_equal_key_is_named() -> None:
         sorted_rows({"a": [float("nan"), 1.0, float("nan")]}, ("a",))
     for t in (pa.timestamp("s"), pa.date32(), pa.timestamp("us", "No/Where")):
         with pytest.raises(CheckFailed, match=r"two rows have the key a=\d"):
-            sorted_rows({"a": pa.array([10**9, 10**9], pa.int32()).cast(pa.int32() if t == pa.date32() else pa.int64()).view(t)}, ("a",))
+            sorted_rows(
+                {
+                    "a": pa.array([10**9, 10**9], pa.int32())
+                    .cast(pa.int32() if t == pa.date32() else pa.int64())
+                    .view(t)
+                },
+                ("a",),
+            )
 
 
 @pytest.mark.spec("ROW-7")

@@ -77,7 +77,9 @@ def test_as_the_reference_says(table: s.Plain, rng: Any) -> None:
     for i, (_, t) in enumerate(table.schema):
         wanted = [slow(columns[i], t) for _, columns in made]
         struct = stats_schema(schema).types[i].json
-        assert [s.canonical(v, struct) for v in forms.plain(batch.column(i), struct)] == [list(w.values()) for w in wanted]
+        assert [s.canonical(v, struct) for v in forms.plain(batch.column(i), struct)] == [
+            list(w.values()) for w in wanted
+        ]
         for w, (_, columns) in zip(wanted, made, strict=True):
             for v in columns[i]:
                 if v is not None and "min" in w:

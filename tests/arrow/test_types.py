@@ -1,4 +1,4 @@
-"""Canonical types by example: what they are made of, what is returned, and what is refused by name (TYPE-1 to TYPE-7)."""
+"""Canonical types by example: what they are made of, what is returned, what is refused by name (TYPE-1 to TYPE-7)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ EXAMPLES: list[tuple[pa.DataType, Any]] = [
     (pa.uuid(), {"extension": ["arrow.uuid", "", {"fixed_binary": 16}]}),
     (pa.json_(pa.string_view()), {"extension": ["arrow.json", "", "utf8"]}),
     (pa.bool8(), {"extension": ["arrow.bool8", "", "int8"]}),
-    (pa.opaque(pa.large_string(), "a", "b"), {"extension": ["arrow.opaque", "eyJ0eXBlX25hbWUiOiJhIiwidmVuZG9yX25hbWUiOiJiIn0=", "utf8"]}),
+    (
+        pa.opaque(pa.large_string(), "a", "b"),
+        {"extension": ["arrow.opaque", "eyJ0eXBlX25hbWUiOiJhIiwidmVuZG9yX25hbWUiOiJiIn0=", "utf8"]},
+    ),
     (pa.dictionary(pa.int8(), pa.uuid()), {"extension": ["arrow.uuid", "", {"fixed_binary": 16}]}),
 ]
 
@@ -129,7 +132,12 @@ def test_names_that_are_refused() -> None:
     for value in ([], [["x", "int8"], ["x", "int8"]], [["\ud800", "int8"]], [["a", {"timestamp": ["ms", "\ud800"]}]]):
         with pytest.raises(Format):
             Schema.from_json(value)
-    bad = pa.schema([pa.field("caf?", pa.struct([("caf?", pa.int8())]))]).serialize().to_pybytes().replace(b"caf?", b"caf\xe9")
+    bad = (
+        pa.schema([pa.field("caf?", pa.struct([("caf?", pa.int8())]))])
+        .serialize()
+        .to_pybytes()
+        .replace(b"caf?", b"caf\xe9")
+    )
     with pytest.raises(Format, match="not valid UTF-8"):
         Schema.from_arrow(pa.ipc.read_schema(pa.py_buffer(bad)))
     field = pa.field("a", pa.int8(), metadata={b"ARROW:extension:name": b"\xff"})
@@ -180,7 +188,9 @@ def test_registered_or_not_an_extension_is_the_same(feet: Feet) -> None:
     nested = pa.ListArray.from_arrays([0, 1, 2], array)
     assert returned(nested) == nested
     assert returned(nested).type == pa.list_(feet)
-    broken = from_json({"extension": ["test.feet", "YnJva2Vu", "float64"]})  # whose code raises: it is read as if unregistered
+    broken = from_json(
+        {"extension": ["test.feet", "YnJva2Vu", "float64"]}
+    )  # whose code raises: it is read as if unregistered
     assert broken.field("a").metadata == {b"ARROW:extension:name": b"test.feet", b"ARROW:extension:metadata": b"broken"}
     pa.unregister_extension_type("test.feet")
     try:
@@ -198,11 +208,11 @@ def test_seconds_and_days() -> None:
     assert plain(pa.array([-86_400_000, 0], pa.int64()).view(pa.date64())).view(pa.int32()).to_pylist() == [-1, 0]
     for kind, value in ((pa.timestamp("s"), 2**62), (pa.duration("s"), -(2**62)), (pa.time32("s"), 2**30)):
         number = pa.int32() if kind == pa.time32("s") else pa.int64()
-        with pytest.raises(Format, match="column 'a'.*overflow"):
+        with pytest.raises(Format, match=r"column 'a'.*overflow"):
             plain(pa.array([value], number).view(kind))
         garbage = pa.array(np.array([value, 1], number.to_pandas_dtype()), mask=np.array([True, False])).view(kind)
         assert plain(garbage).null_count == 1
-    with pytest.raises(Format, match="column 'a'.*not a whole day"):
+    with pytest.raises(Format, match=r"column 'a'.*not a whole day"):
         plain(pa.array([86_400_001], pa.int64()).view(pa.date64()))
     with pytest.raises(Format, match="column 'a'"):
         plain(pa.array([86_400_000 * 2**32], pa.int64()).view(pa.date64()))
@@ -212,17 +222,19 @@ def test_seconds_and_days() -> None:
 def test_values_that_are_refused() -> None:
     bad = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff")])
     for array in (bad, bad.dictionary_encode(), pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), bad)):
-        with pytest.raises(Format, match="column 'a'.*UTF8"):
+        with pytest.raises(Format, match=r"column 'a'.*UTF8"):
             plain(array)
     decimal = pa.Array.from_buffers(pa.decimal128(3, 0), 1, [None, pa.py_buffer(np.array([1000, 0], np.int64))])
-    with pytest.raises(Format, match="column 'a'.*precision"):
+    with pytest.raises(Format, match=r"column 'a'.*precision"):
         plain(decimal)
 
 
 @pytest.mark.spec("VAL-5")
 def test_null_map_keys_are_refused() -> None:
     entries = pa.StructArray.from_arrays([pa.array([None, 1], pa.int8()), pa.array([1, 2])], names=["key", "value"])
-    made = pa.Array.from_buffers(pa.list_(entries.type), 1, [None, pa.py_buffer(np.array([0, 2], np.int32))], children=[entries])
+    made = pa.Array.from_buffers(
+        pa.list_(entries.type), 1, [None, pa.py_buffer(np.array([0, 2], np.int32))], children=[entries]
+    )
     schema = Schema.from_json([["a", {"map": ["int8", "int64"]}]])
     with pytest.raises(Format, match="column 'a': a map has a null key"):
         list(normalise(pa.RecordBatch.from_arrays([made], ["a"]), schema))
@@ -231,7 +243,13 @@ def test_null_map_keys_are_refused() -> None:
 def test_a_batch_of_another_type_is_refused() -> None:
     schema = Schema.from_json([["a", "int64"], ["b", "utf8"]])
     good = [pa.array([1]), pa.array(["x"])]
-    for at, bad in ((0, pa.array([1], pa.int32())), (0, pa.array(["1"])), (1, pa.array([b"x"])), (1, pa.array([[1]])), (0, pa.array([[1]]))):
+    for at, bad in (
+        (0, pa.array([1], pa.int32())),
+        (0, pa.array(["1"])),
+        (1, pa.array([b"x"])),
+        (1, pa.array([[1]])),
+        (0, pa.array([[1]])),
+    ):
         columns = [*good[:at], bad, *good[at + 1 :]]
         with pytest.raises(Format, match=f"column '{'ab'[at]}': a batch has values of type"):
             list(normalise(pa.RecordBatch.from_arrays(columns, ["a", "b"]), schema))

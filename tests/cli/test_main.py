@@ -158,6 +158,18 @@ def test_interrupted(dpk: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -
     assert json.loads(dpk("ls", "--json", code=130).err)["error"] == "Interrupted"
 
 
+def test_an_odd_error_after_ctrl_c_is_an_interruption(dpk: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when it hits in the middle of importing pyarrow."""
+
+    def torn(*_: object, **__: object) -> None:
+        raise ImportError("cannot import name 'lib' from partially initialized module")
+
+    monkeypatch.setattr(_ls, "ls", torn)
+    dpk("ls", code=1)
+    monkeypatch.setattr(main, "_stopped", True)
+    assert dpk("ls", code=130).err.startswith("dpk: interrupted\n")
+
+
 def test_an_error_after_some_output_comes_after_it(dpk: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def half(*_: object, **__: object) -> Any:
         yield _ls.Package("a/b", None, None, None, 0, 0, ())

@@ -15,7 +15,7 @@ import pytest
 import dpkg
 from dpkg import plumbing
 from dpkg.cli.main import main
-from dpkg.errors import Conflict, DpkgError, Format, Usage
+from dpkg.errors import Conflict, DpkgError, Usage
 from dpkg.repository import Repository
 from dpkg.store.local import LocalBackend
 
@@ -124,7 +124,13 @@ def test_a_widened_column_is_reported(src: Path, store: str, capsys: pytest.Capt
     built = dpkg.build(PKG, str(src / "t.csv"), store=store)
     (entry,) = built.entries
     (widened,) = entry.widened
-    assert (widened.column, widened.first, widened.final, widened.line, widened.value) == ("n", "int64", "utf8", 2346, "n/a")
+    assert (widened.column, widened.first, widened.final, widened.line, widened.value) == (
+        "n",
+        "int64",
+        "utf8",
+        2346,
+        "n/a",
+    )
     assert main(["build", "acme/y", str(src / "t.csv"), "--store", store]) == 0
     assert f"t.n is utf8, not int64: {src}/t.csv, line 2346 holds 'n/a'" in capsys.readouterr().out
 
@@ -256,7 +262,9 @@ def test_what_gc_may_have_taken_is_stored_again(src: Path, store: str, monkeypat
         calls.append(real(self, *args, **kwargs))
         if len(calls) == 1:
             refs = Repository(store).refs
-            refs.append(PKG, "heads", "main", "barrier", None, expected=refs.tip(PKG, "heads", "main"), who="gc", why="")
+            refs.append(
+                PKG, "heads", "main", "barrier", None, expected=refs.tip(PKG, "heads", "main"), who="gc", why=""
+            )
             for key in loose:
                 Path(store, key).unlink()
         return calls[-1]

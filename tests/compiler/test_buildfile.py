@@ -132,7 +132,11 @@ MISTAKES = {
         "'int65' is not a type",
         "did you mean 'int64'?",
     ),
-    "contents: {a: {file: data/t.csv, schema: {id: {tpye: int64}}}}": ("line 1, column 48", "'tpye'", "did you mean 'type'?"),
+    "contents: {a: {file: data/t.csv, schema: {id: {tpye: int64}}}}": (
+        "line 1, column 48",
+        "'tpye'",
+        "did you mean 'type'?",
+    ),
     "contents: {a: {file: data/t.csv, schema: {id: {}}}}": ("line 1, column 47", "says nothing", "type, name, format"),
     "contents: {a: {file: data/t.csv, schema: {id: {type: int64, format: '%d'}}}}": (
         "line 1, column 69",
@@ -155,7 +159,11 @@ MISTAKES = {
     "contents: {a: {file: README.md, meta: 9007199254740993}}": ("line 1, column 12", "no canonical JSON", "quote"),
     "contents: {'..': {file: README.md}}": ("line 1, column 12", "'..' is not a name", ""),
     "contents: {a/b: {file: README.md}}": ("line 1, column 12", "'a/b' is not a name", ""),
-    "contents: {a: {file: data/t.csv, schema: {idd: int64}}}": ("line 1, column 43", "no column 'idd'", "did you mean 'id'?"),
+    "contents: {a: {file: data/t.csv, schema: {idd: int64}}}": (
+        "line 1, column 43",
+        "no column 'idd'",
+        "did you mean 'id'?",
+    ),
     "contents: {a: {file: data/t.csv, key: [amount, idd]}}": ("line 1, column 48", "column 'idd'", "columns: id"),
     "contents: {a: {file: data/t.csv, schema: {id: {name: when}}}}": ("line 1, column 12", "both be named 'when'", ""),
     f"contents: {'[' * 1000}": ("line 1, column 210", "nests more than 200 deep", ""),
@@ -213,7 +221,7 @@ def test_a_key_sorts_and_must_be_unique(src: Path) -> None:
     assert f"{src}/build.yml, line 1, column 12: " in caught.value.message
     assert f"{src}/data/k.csv" in caught.value.message
     assert "a='x'" in caught.value.message
-    with pytest.raises(DpkgError, match="named 'a' twice|'a' twice"):
+    with pytest.raises(DpkgError, match="'a' twice"):
         build(src, "contents: {t: {file: data/k.csv, key: [a, a]}}")
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import dpkg
-from dpkg.compiler import make_plan
 from dpkg.cli.main import main
+from dpkg.compiler import make_plan
 from dpkg.errors import DpkgError, Format, NotFound, Usage
 
 PKG = "acme/x"
@@ -51,12 +51,30 @@ def src(tmp_path: Path) -> Path:
 
 
 def test_tables_by_their_stem_blobs_to_the_letter(src: Path) -> None:
-    for name in ("a.csv", "b.CSV.gz", "c.tsv.zst", "d.parquet", "e.feather", "f.jsonl", "g.ndjson.gz", "sub/deep/h.arrow"):
+    for name in (
+        "a.csv",
+        "b.CSV.gz",
+        "c.tsv.zst",
+        "d.parquet",
+        "e.feather",
+        "f.jsonl",
+        "g.ndjson.gz",
+        "sub/deep/h.arrow",
+    ):
         write(src, name)
     for name in ("README.md", "sub/x.csv.bak", "csv", ".csv", "é ü.TXT", "sub/deep/.hidden"):
         write(src, name)
     assert names(src) == {
-        **{"a": "csv", "b": "csv", "c": "tsv", "d": "parquet", "e": "arrow", "f": "jsonl", "g": "jsonl", "sub/deep/h": "arrow"},
+        **{
+            "a": "csv",
+            "b": "csv",
+            "c": "tsv",
+            "d": "parquet",
+            "e": "arrow",
+            "f": "jsonl",
+            "g": "jsonl",
+            "sub/deep/h": "arrow",
+        },
         **dict.fromkeys(("README.md", "sub/x.csv.bak", "csv", ".csv", "é ü.TXT", "sub/deep/.hidden")),
     }
 
@@ -145,7 +163,7 @@ def test_special_files(src: Path) -> None:
         write(src, ".dpkgignore", "pipe")
         assert "is a socket" in refused(src).message
     for path in (src / "pipe", Path("/dev/null")):
-        with pytest.raises(Usage, match="is a (pipe|device), not a file"):
+        with pytest.raises(Usage, match=r"is a (pipe|device), not a file"):
             make_plan(str(path))
 
 

@@ -84,7 +84,7 @@ def test_a_table_that_a_format_cannot_hold_leaves_nothing(store: Any, out: Path)
     store.commit(PKG, {"a": {"x": [1]}, "t": {"only": [1, None]}})
     with pytest.raises(Format, match="'t' cannot be written as csv"):
         dpkg.export(PKG, str(out), format="csv")
-    assert os.listdir(out.parent) and not out.exists()
+    assert not out.exists()
     assert not [n for n in os.listdir(out.parent) if n.startswith(".dpkg")]
 
 
@@ -148,7 +148,9 @@ class Folding:
         {"ÉTÉ": b"1", "été": b"2"},
     ],
 )
-def test_names_that_are_one_here(store: Any, out: Path, monkeypatch: pytest.MonkeyPatch, contents: dict[str, Any]) -> None:
+def test_names_that_are_one_here(
+    store: Any, out: Path, monkeypatch: pytest.MonkeyPatch, contents: dict[str, Any]
+) -> None:
     store.commit(PKG, {"t": {"a": [1]}, **contents})
     Folding(monkeypatch)
     monkeypatch.setattr(exporting, "_write", lambda *args: pytest.fail("a byte was written"))
@@ -178,7 +180,7 @@ def test_names_that_are_too_long(store: Any, out: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(exporting, "_write", lambda *args: pytest.fail("a byte was written"))
     for name in ("x" * 256, "é" * 128):
         store.commit(PKG, {"a": b"a", name: b"b"})
-        with pytest.raises(Usage, match="cannot hold the name 'x*é*'") as caught:
+        with pytest.raises(Usage, match=r"cannot hold the name '(x+|é+)'") as caught:
             dpkg.export(PKG, str(out))
         assert caught.value.hint
     store.commit(PKG, {"a": b"a", "t" * 250: {"a": [1]}})
@@ -233,7 +235,9 @@ def test_modes_follow_the_umask(store: Any, tmp_path: Path) -> None:
             assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~mask, path
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=["full", "stopped"])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=["full", "stopped"]
+)
 @pytest.mark.parametrize("target", ["there", "new", "new/deeper/still"])
 def test_errors_leave_nothing(
     store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, target: str
@@ -258,13 +262,12 @@ def test_errors_leave_nothing(
                 patch.setattr(os, name, stop)
             try:
                 dpkg.export(PKG, str(home / target))
-            except Storage as caught:
-                assert "the disk is full" in caught.message
-            except KeyboardInterrupt:
-                pass
+            except (Storage, KeyboardInterrupt) as caught:
+                stopped: BaseException = caught
             else:
                 assert n > 8
                 return
+        assert isinstance(stopped, KeyboardInterrupt) or "the disk is full" in str(stopped)
         assert [p.relative_to(home).as_posix() for p in home.rglob("*")] == ["there"]
 
 
@@ -285,12 +288,10 @@ def test_damage_stops_an_export(store: Any, out: Path) -> None:
         path = Path(store.url, key)
         whole = path.read_bytes()
         flip(path, size // 2)
-        try:
-            dpkg.export(PKG, str(out))
-        except dpkg.DpkgError as error:
-            assert error.exit_code == 6
-            assert not out.exists()
-        else:  # statistics are not read, and a bit of a footer need not change a value
+        code = main(["export", PKG, str(out)])
+        assert code in (0, 6)
+        assert out.exists() == (code == 0)
+        if code == 0:  # statistics are not read, and a bit of a footer need not change a value
             assert key.startswith("fragments/")
             for p in listing(out):
                 (out / p).unlink()
@@ -301,7 +302,9 @@ def test_damage_stops_an_export(store: Any, out: Path) -> None:
 # Building what was exported
 
 
-def put(repository: Repository, path: str, plain: Any, rng: random.Random, key: tuple[str, ...], meta: Any) -> TreeEntry:
+def put(
+    repository: Repository, path: str, plain: Any, rng: random.Random, key: tuple[str, ...], meta: Any
+) -> TreeEntry:
     """A table of plain values, as the entry of a tree."""
     import rfc8785
 
@@ -311,13 +314,17 @@ def put(repository: Repository, path: str, plain: Any, rng: random.Random, key: 
     return TreeEntry(path, "table", oid, table.bytes, table.rows, meta=stored)
 
 
+TEXT = st.characters(exclude_categories=["Cs"])
+ODD = ["a", "A.csv", "build", "build.yml", "null", "1.5", "no", " x ", "- y", "k: v", "#c", "'q\"", "=", "é", "e\u0301"]
 NAME = st.one_of(
-    st.sampled_from(["a", "A.csv", "build", "build.yml", "null", "1.5", "no", " x ", "- y", "k: v", "#c", "'q\"", "=", "é", "e\u0301", "\x7f\x85"]),
+    st.sampled_from([*ODD, "\x7f\x85"]),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=6),
 ).filter(lambda name: name not in (".", "..") and len(name.encode()) < 200)
+NUMBER = st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+YAMLISH = st.sampled_from(["2020-01-01", "1e3", "~", "yes", "0x1", "1_000", "12:30:00", "=", "<<"])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(["2020-01-01", "1e3", "~", "yes", "0x1", "1_000", "12:30:00", "=", "<<"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=4), inner, max_size=3),
+    st.none() | st.booleans() | NUMBER | st.text(TEXT, max_size=8) | YAMLISH,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(TEXT, max_size=4), inner, max_size=3),
     max_leaves=5,
 )
 
@@ -343,7 +350,9 @@ def test_building_an_exported_package_gives_its_tophash(
         key: tuple[str, ...] = ()
         if keyed:
             free = next(n for n in "klmnop" if n not in [name for name, _ in plain.schema])
-            plain = strategies.Plain([[free, "int64"], *plain.schema], [rng.sample(range(1000), plain.rows), *plain.columns])
+            plain = strategies.Plain(
+                [[free, "int64"], *plain.schema], [rng.sample(range(1000), plain.rows), *plain.columns]
+            )
             key = (free,)
         blob = odb.write("blob", b"blob")
         inner = build_tree(
@@ -354,7 +363,13 @@ def test_building_an_exported_package_gives_its_tophash(
         entries = [
             TreeEntry(names[0], "tree", inner.oid, inner.bytes, inner.rows, inner.entries, about),
             put(repository, names[1], plain, rng, key, None),
-            TreeEntry(names[2], "blob", blob, 4, meta=odb.write("blob", rfc8785.dumps(meta[2])) if meta[2] is not None else None),
+            TreeEntry(
+                names[2],
+                "blob",
+                blob,
+                4,
+                meta=odb.write("blob", rfc8785.dumps(meta[2])) if meta[2] is not None else None,
+            ),
             put(repository, names[3], plain.slice(0, 0), rng, (), None),
         ]
         root = build_tree(entries, lambda data: odb.write("node", data)).oid
@@ -376,7 +391,13 @@ def test_a_large_table_comes_back(store: Any, tmp_path: Path) -> None:
     """Several fragments and row groups; the key's order is that of the rows."""
     rng = random.Random(3)
     n = 150_000
-    table = pa.table({"id": rng.sample(range(10 * n), n), "x": [rng.random() for _ in range(n)], "s": [f"{i % 97:x}" * 9 for i in range(n)]})
+    table = pa.table(
+        {
+            "id": rng.sample(range(10 * n), n),
+            "x": [rng.random() for _ in range(n)],
+            "s": [f"{i % 97:x}" * 9 for i in range(n)],
+        }
+    )
     store.commit(PKG, {"t": (table, {"key": ["id"]}), "u": table})
     for format in ("parquet", "arrow"):
         dpkg.export(PKG, str(tmp_path / format), format=format)

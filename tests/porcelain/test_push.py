@@ -85,9 +85,7 @@ def test_a_push_that_has_nothing_to_do_says_so(store: Any, remote: str, capsys: 
     assert (done.objects, done.fragments, done.bytes) == (0, 0, 0)
 
 
-def test_nothing_is_read_below_what_the_remote_has(
-    store: Any, remote: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_read_below_what_the_remote_has(store: Any, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change costs what changed, not what there is."""
     contents = {f"f{i:04}": str(i).encode() for i in range(1200)}
     store.commit(PKG, contents)
@@ -190,7 +188,9 @@ def test_rebase_of_an_unrelated_history(store: Any, other: Any, remote: str) -> 
     assert history(remote) == ["ours", "theirs"]
 
 
-def test_force_drops_theirs_from_the_branch_not_from_the_log(diverged: tuple[str, str], store: Any, remote: str) -> None:
+def test_force_drops_theirs_from_the_branch_not_from_the_log(
+    diverged: tuple[str, str], store: Any, remote: str
+) -> None:
     done = dpkg.push(PKG, remote, force=True)
     assert (done.old, done.new) == (diverged[1], diverged[0])
     entries = [e.oid for e in Refs(open_backend(remote)).log(PKG, "heads", "main")]
@@ -199,7 +199,9 @@ def test_force_drops_theirs_from_the_branch_not_from_the_log(diverged: tuple[str
     assert healthy(remote)
 
 
-def test_a_remote_that_is_ahead_is_left_alone(store: Any, other: Any, remote: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_remote_that_is_ahead_is_left_alone(
+    store: Any, other: Any, remote: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     store.commit(PKG, {"a": b"0"})
     dpkg.push(PKG, remote)
     dpkg.install(PKG, remote, store=other.url)
@@ -282,12 +284,27 @@ def test_the_order_of_writes(store: Any, remote: str, monkeypatch: pytest.Monkey
     odb = Repository(remote).odb
     for name, key in log.calls:
         if name in ("sync", "adopt"):
-            kind = "sync" if name == "sync" else "rows" if key.startswith("frag") else str(odb.kind(key[8:10] + key[11:]))  # type: ignore[arg-type]
+            kind = (
+                "sync" if name == "sync" else "rows" if key.startswith("frag") else str(odb.kind(key[8:10] + key[11:]))
+            )  # type: ignore[arg-type]
             kinds.append(kind)
         elif name == "create":
             kinds.append("ref" if key.startswith("refs/") else key)
     assert kinds[:3] == ["format", "sync", "ref"]  # the birth of the log
-    assert kinds[3:] == ["rows", "rows", "blob", "node", "node", "table", "node", "sync", "commit", "sync", "sync", "ref"]
+    assert kinds[3:] == [
+        "rows",
+        "rows",
+        "blob",
+        "node",
+        "node",
+        "table",
+        "node",
+        "sync",
+        "commit",
+        "sync",
+        "sync",
+        "ref",
+    ]
 
 
 def push_between(monkeypatch: pytest.MonkeyPatch, remote: str, who: Any, times: int = 1, **options: Any) -> Any:
@@ -419,9 +436,7 @@ def package(store: Any) -> None:
 
 @pytest.mark.spec("STO-9")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, lambda: Storage("no network")], ids=["stopped", "fails"])
-def test_stopped_at_every_operation(
-    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Any
-) -> None:
+def test_stopped_at_every_operation(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Any) -> None:
     """Wherever a push stops, the remote is whole, its ref is where it was or where it should be, and a second push ends it."""
     package(store)
     place = f"memory://{tmp_path}"

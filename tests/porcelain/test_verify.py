@@ -72,7 +72,7 @@ def test_every_damage_is_found(full: Any, capsys: pytest.CaptureFixture[str]) ->
     for path in files(full.url):
         key = str(path.relative_to(full.url))
         whole = path.read_bytes()
-        at = {*range(0, min(len(whole), 80), 7), len(whole) // 2, len(whole) * 4 // 5, len(whole) - 1, len(whole) - 5}
+        at = {*range(0, min(len(whole), 80), 11), len(whole) // 2, len(whole) * 4 // 5, len(whole) - 1, len(whole) - 5}
         damages: list[Any] = [lambda i=i: flip(path, i) for i in at]  # noqa: B023
         damages += [lambda n=n: path.write_bytes(whole[:n]) for n in (len(whole) - 1, len(whole) // 2, 0)]  # noqa: B023
         damages.append(path.unlink)
@@ -129,7 +129,9 @@ def test_all_problems_are_found_at_once(full: Any) -> None:
     for path in files(full.url):
         if "/fragments/" in str(path):
             flip(path, 100)
-    oids = [key.partition("/")[2].replace("/", "").removesuffix(".parquet") for key in stored(full.url) if key[0] == "f"]
+    oids = [
+        key.partition("/")[2].replace("/", "").removesuffix(".parquet") for key in stored(full.url) if key[0] == "f"
+    ]
     problems = dpkg.verify().problems
     for oid in oids:
         assert any(oid in p.message for p in problems)
@@ -167,3 +169,40 @@ def test_shared_parts_are_read_once(store: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Odb, "read_fragment_file", lambda self, oid: (read.append(oid), real(self, oid))[1])
     assert dpkg.verify(deep=True).problems == ()
     assert len(read) == len(set(read))
+
+
+# Repair
+
+
+def test_repair_brings_back_what_another_store_has(
+    full: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remote = str(tmp_path / "remote")
+    dpkg.push(PKG, remote)
+    needed = stored(remote)
+    before = {key: Path(full.url, key).read_bytes() for key in stored(full.url)}
+    for i, key in enumerate(needed):
+        path = Path(full.url, key)
+        path.unlink() if i % 2 else flip(path, -30)
+    assert main(["verify", PKG]) == 6
+    assert "dpk verify --repair REMOTE" in capsys.readouterr().out
+    assert main(["verify", PKG, "--repair", remote, "--deep"]) == 0
+    assert f"repaired {len(needed)} files" in capsys.readouterr().out
+    assert {key: Path(full.url, key).read_bytes() for key in before} == before
+    done = dpkg.verify(repair=remote)
+    assert (done.repaired, done.problems) == (0, ())
+
+
+def test_repair_from_a_store_that_is_damaged_too(full: Any, tmp_path: Path) -> None:
+    remote = str(tmp_path / "remote")
+    dpkg.push(PKG, remote)
+    for url in (full.url, remote):
+        for key in stored(remote):
+            flip(Path(url, key), 40)
+    broken = {key: Path(full.url, key).read_bytes() for key in stored(full.url)}
+    done = dpkg.verify(repair=remote)
+    assert done.repaired == 0
+    assert done.problems
+    assert {key: Path(full.url, key).read_bytes() for key in stored(full.url)} == broken
+    with pytest.raises(NotFound, match="there is no store"):
+        dpkg.verify(repair=str(tmp_path / "nope"))

@@ -1,13 +1,14 @@
-"""The Arrow forms of plain values: `spell` chooses an Arrow field for a canonical type, `build` makes an array of it, `plain` reads one.
+"""The Arrow forms of plain values: `spell` chooses a field for a type, `build` makes an array of it, `plain` reads one.
 
-Everything that must not matter is made to differ: dictionaries, run ends, views, large forms, seconds, widths of decimals, slices at
-odd offsets, garbage below nulls and outside of slices, nullability, names of children, metadata.
+Everything that must not matter is made to differ: dictionaries, run ends, views, large forms, seconds, widths of
+decimals, slices at odd offsets, garbage below nulls and outside of slices, nullability, names of children, metadata.
 """
 
 from __future__ import annotations
 
 import base64
 import random
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,9 @@ def _extension_field(name: str, t: Any, below: pa.DataType, registered: bool) ->
     ext, meta, _ = param(t)
     if registered and ext in KNOWN:
         return pa.field(name, KNOWN[ext](below))
-    return pa.field(name, below, metadata={"ARROW:extension:name": ext, "ARROW:extension:metadata": base64.b64decode(meta)})
+    return pa.field(
+        name, below, metadata={"ARROW:extension:name": ext, "ARROW:extension:metadata": base64.b64decode(meta)}
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------- spell
@@ -76,15 +79,23 @@ def spell(rng: random.Random, name: str, t: Any, values: list[Any]) -> pa.Field:
         if rng.random() < 0.5 and param(t)[0] not in KNOWN:
             below = spell(rng, name, param(t)[2], values).type
         return _extension_field(name, t, below, rng.random() < 0.6)
-    made = _spell_nested(rng, k, t, values) if k in ("list", "fixed_list", "struct", "map") else _spell_flat(rng, k, t, values)
+    made = (
+        _spell_nested(rng, k, t, values)
+        if k in ("list", "fixed_list", "struct", "map")
+        else _spell_flat(rng, k, t, values)
+    )
     nested = k in ("list", "fixed_list", "struct", "map")  # of these Arrow can hardly make dictionaries and runs itself
     if made != pa.null() and not nested and rng.random() < 0.4:
         wide = pa.int32()
         if rng.random() < 0.5:
             made = pa.run_end_encoded(rng.choice([pa.int16(), wide, pa.int64()]), made)
         else:
-            made = pa.dictionary(rng.choice([pa.int8() if len(values) < 50 else wide, pa.uint16(), wide]), made, rng.random() < 0.3)
-    nullable = pa.types.is_run_end_encoded(made) or made == pa.null() or any(v is None for v in values) or rng.random() < 0.7
+            made = pa.dictionary(
+                rng.choice([pa.int8() if len(values) < 50 else wide, pa.uint16(), wide]), made, rng.random() < 0.3
+            )
+    nullable = (
+        pa.types.is_run_end_encoded(made) or made == pa.null() or any(v is None for v in values) or rng.random() < 0.7
+    )
     return pa.field(name, made, nullable=nullable, metadata=rng.choice([None, {"unit": "m"}]))
 
 
@@ -95,7 +106,9 @@ def _spell_nested(rng: random.Random, k: str, t: Any, values: list[Any]) -> pa.D
     if k == "map":
         key, item = param(t)
         kf = spell(rng, rng.choice(["key", "k"]), key, [e[0] for v in present for e in v]).with_nullable(False)
-        return pa.map_(kf, spell(rng, rng.choice(["value", "v"]), item, [e[1] for v in present for e in v]), rng.random() < 0.2)
+        return pa.map_(
+            kf, spell(rng, rng.choice(["value", "v"]), item, [e[1] for v in present for e in v]), rng.random() < 0.2
+        )
     inner = param(t) if k == "list" else param(t)[1]
     item = spell(rng, rng.choice(["item", "element", "x"]), inner, [e for v in present for e in v])
     if k == "fixed_list":
@@ -223,7 +236,9 @@ def _list(rng: random.Random, made: Any, t: Any, values: list[Any]) -> pa.Array:
     rows = [[GARBAGE] * rng.randint(0, 2) if v is None or v is GARBAGE else v for v in values]
     lead = [GARBAGE] * rng.randint(0, 2)
     elements = [*lead, *(e for row in rows for e in row), *lead]
-    offsets = np.cumsum([len(lead), *(len(row) for row in rows)]).astype(np.int64 if pa.types.is_large_list(made) else np.int32)
+    offsets = np.cumsum([len(lead), *(len(row) for row in rows)]).astype(
+        np.int64 if pa.types.is_large_list(made) else np.int32
+    )
     if is_map:
         fields = [made.key_field, made.item_field]
         parts = [[e if e is GARBAGE else e[i] for e in elements] for i in (0, 1)]
@@ -241,7 +256,10 @@ def _flat_array(rng: random.Random, made: Any, t: Any, values: list[Any]) -> pa.
         data = pa.py_buffer(np.packbits(np.array(bits, bool), bitorder="little").tobytes() + b"\xff")
         return pa.Array.from_buffers(made, len(values), [_validity(rng, values), data])
     if p.is_string(made) or p.is_large_string(made) or p.is_binary(made) or p.is_large_binary(made):
-        cells = [rng.choice([b"", b"\xff\xfe"]) if v is None or v is GARBAGE else v.encode() if isinstance(v, str) else v for v in values]
+        cells = [
+            rng.choice([b"", b"\xff\xfe"]) if v is None or v is GARBAGE else v.encode() if isinstance(v, str) else v
+            for v in values
+        ]
         lead = rng.choice([b"", b"\xffjunk"])
         wide = p.is_large_string(made) or p.is_large_binary(made)
         offsets = np.cumsum([len(lead), *(len(c) for c in cells)]).astype(np.int64 if wide else np.int32)
@@ -306,7 +324,7 @@ def _plain(array: Any, t: Any, k: str) -> list[Any]:
         else:
             items = plain(array.values, param(t))
         at = array.offsets.to_pylist()
-        return [items[a:b] for a, b in zip(at, at[1:], strict=False)]
+        return [items[a:b] for a, b in pairwise(at)]
     width = array.type.bit_width // 8
     raw = array.buffers()[1].to_pybytes() if n else b""
     cells = [raw[i * width : (i + 1) * width] for i in range(offset, offset + n)]

