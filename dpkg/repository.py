@@ -227,9 +227,15 @@ class Repository:
         kind = self.odb.kind(oid)
         if kind == "commit":
             return self.commit(oid).tree
-        if kind != "node":
-            raise Usage(f"'{text}' is a {kind}, and a tree is wanted")
-        return oid
+        if kind == "node":
+            from dpkg.objects.node import TREE, Node
+
+            if Node.decode(self.odb.read(oid, "node")).kind == TREE:
+                return oid
+            kind_said = "table's index"
+        else:
+            kind_said = kind
+        raise Usage(f"'{text}' is a {kind_said}, and a tree is wanted")
 
     def table_id(self, text: str) -> Oid:
         """The table that a text names. Raises NotFound, Usage."""

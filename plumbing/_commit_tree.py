@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
-from dpkg.errors import Corrupt, Usage
+from dpkg.errors import Usage
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
@@ -45,15 +45,8 @@ def commit_tree(
     store: str | None = None,
 ) -> Committed:
     """Store a commit. Raises NotFound for a tree or parent that is not stored, Usage for what is none."""
-    from dpkg.index import read_node
-    from dpkg.objects.node import TREE
-
     repository = Repository(store)
     root = repository.tree_id(tree)
-    try:
-        read_node(repository.odb, root, TREE)
-    except Corrupt as e:
-        raise Usage(f"'{tree}' is not a tree: {e.message}") from None
     parents = tuple(repository.object_id(p) for p in parent)
     for p in parents:
         if (kind := repository.odb.kind(p)) != "commit":

@@ -88,7 +88,7 @@ def _package(text: str) -> str:
 def render(result: Built) -> Iterator[Any]:
     rows: list[tuple[Any, ...]] = []
     for e in result.entries:
-        rows.append(("", e.type, ("cyan", e.path), f"{e.rows:,} rows" if e.type == "table" else "", shorten(e.bytes)))
+        rows.append(("", e.type, ("cyan", e.path), count(e.rows, "row") if e.type == "table" else "", shorten(e.bytes)))
     yield from grid(rows[:40], right="34")
     if len(rows) > 40:
         yield f"  … and {len(rows) - 40:,} more"

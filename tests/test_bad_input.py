@@ -334,7 +334,7 @@ def test_ctrl_c_at_any_moment(case: Case, tmp_path: Path, command: str) -> None:
         process = run(argv)
         time.sleep(whole * part)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate()
+        _, err = process.communicate()
         part *= 0.7 if process.returncode == 0 else 1.05
         importing = "importlib" in err or "partially initialized" in err  # Python's own imports do not take it well
         assert process.returncode in (0, 130, -signal.SIGINT) or importing, err

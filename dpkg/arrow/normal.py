@@ -137,12 +137,19 @@ def mask_of(array: pa.Array) -> pa.Array | None:
 def _nested(array: pa.Array, t: Type) -> pa.Array:
     """A nested array with its children made plain and nothing kept below nulls."""
     mask = mask_of(array)
+    null = None if mask is None else mask.to_numpy(zero_copy_only=False)
     if t.kind == "struct":
         if not pa.types.is_struct(array.type) or array.type.num_fields != len(t.items):
             raise _other(array, t)
-        hidden = None if mask is None else mask.to_numpy(zero_copy_only=False)
-        items = [to_plain(_hide(array.field(i), hidden, it), it) for i, it in enumerate(t.items)]
+        items = [to_plain(_hide(array.field(i), null, it), it) for i, it in enumerate(t.items)]
         return pa.StructArray.from_arrays(items, fields=list(t.plain), mask=mask)
+    if t.kind == "fixed_list":
+        if not pa.types.is_fixed_size_list(array.type) or array.type.list_size != t.params[0]:
+            raise _other(array, t)
+        size = t.params[0]
+        child = array.values.slice(array.offset * size, len(array) * size)
+        item = to_plain(_hide(child, None if null is None else np.repeat(null, size), t.items[0]), t.items[0])
+        return pa.FixedSizeListArray.from_arrays(item, type=t.plain, mask=mask)
     lengths, child, at = _elements(array, t)
     hidden = None
     if at is not None:
@@ -164,34 +171,30 @@ def _hide(array: pa.Array, hidden: Any, t: Type) -> pa.Array:
 
 def unnest(array: pa.Array, t: Type) -> tuple[Any, list[pa.Array]]:
     """Of a plain list, fixed list or map: each slot's number of elements, 0 where null, and those of present slots."""
+    if pa.types.is_fixed_size_list(array.type):
+        lengths = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
+        return lengths, [drop_null(array).flatten()]
     lengths, child, at = _elements(array, t)
     children = [child.field(0), child.field(1)] if t.kind == "map" else [child]
     return lengths, children if at is None else [take(c, pa.array(at)) for c in children]
 
 
 def _elements(array: pa.Array, t: Type) -> tuple[Any, pa.Array, Any]:
-    """Each slot's number of elements, the array that holds them, and at which places, in order (None: at all)."""
-    p, kind, child = pa.types, array.type, array.values
+    """Of a list or map: each slot's number of elements, what holds them, and at which places, in order (None: at all)."""
+    p, kind = pa.types, array.type
     null = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
-    if p.is_fixed_size_list(kind):
-        lengths = np.full(len(array), kind.list_size, np.int64)
-        starts = np.arange(array.offset, array.offset + len(array)) * kind.list_size
-    elif p.is_list_view(kind) or p.is_large_list_view(kind):
-        lengths, starts = array.sizes.to_numpy().astype(np.int64), array.offsets.to_numpy().astype(np.int64)
-    elif p.is_list(kind) or p.is_large_list(kind) or p.is_map(kind):
-        offsets = array.offsets.to_numpy().astype(np.int64)
+    if p.is_list(kind) or p.is_large_list(kind) or p.is_map(kind):
+        offsets = array.offsets.to_numpy() if len(array) else np.zeros(1, np.int64)
         lengths, starts = np.diff(offsets), offsets[:-1]
+        if null is None or not lengths[null].any():
+            return lengths, array.values.slice(offsets[0], offsets[-1] - offsets[0]), None
+    elif p.is_list_view(kind) or p.is_large_list_view(kind):
+        lengths, starts = array.sizes.to_numpy(), array.offsets.to_numpy()
     else:
         raise _other(array, t)
-    if null is not None:
-        lengths = np.where(null, 0, lengths)
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    begin = ends - lengths  # of each slot in the result
-    first = int(starts[lengths > 0][0]) if total else 0
-    if (starts == begin + first)[lengths > 0].all():
-        return lengths, child.slice(first, total), None
-    return lengths, child, np.repeat(starts - begin, lengths) + np.arange(total)
+    lengths = lengths.astype(np.int64) if null is None else np.where(null, 0, lengths)
+    begin = np.cumsum(lengths) - lengths  # of each slot in the result
+    return lengths, array.values, np.repeat(starts - begin, lengths) + np.arange(lengths.sum())
 
 
 def join_list(lengths: Any, items: list[pa.Array], t: Type, mask: pa.Array | None) -> pa.Array:

@@ -91,10 +91,10 @@ def _guarantee(name: str, bound: Any) -> Any:
         return field.is_null()
     if pa.types.is_floating(high.type) and high.is_valid and high.as_py() != high.as_py():
         return None  # a NaN answers no comparison, so that bounds of the others would be wrong under `not`
-    one = field >= low
-    if high.is_valid:
-        one = one & (field <= high)
-    return one | field.is_null() if bound["nulls"].as_py() else one
+    bounds = [field >= low, *([field <= high] if high.is_valid else [])]
+    if bound["nulls"].as_py():  # each for itself: Arrow's pruning does not look into (a and b) or null
+        bounds = [one | field.is_null() for one in bounds]
+    return bounds[0] & bounds[1] if len(bounds) == 2 else bounds[0]
 
 
 def read_rows(

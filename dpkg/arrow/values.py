@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from blake3 import blake3
 
-from dpkg.arrow.normal import drop_null, map_items
+from dpkg.arrow.normal import drop_null, map_items, unnest
 from dpkg.arrow.schema import Schema
 from dpkg.arrow.types import Type
 from dpkg.objects import canonical_json
@@ -60,23 +60,33 @@ def fragment_oid(schema: Schema, rows: int, digests: Sequence[bytes]) -> Oid:
 
 def stream(array: pa.Array, t: Type, sink: Sink) -> None:
     """Feed `stream(array, t)` of spec/values.md to `sink`, in pieces."""
-    n = len(array)
-    sink(struct.pack("<Q", n))
+    t = t.storage
+    sink(struct.pack("<Q", len(array)))
     if t.kind == "null":
         return
     if array.null_count:
         sink(b"\1")
         sink(_bits(pc.is_valid(array)))
-        array = drop_null(array)
     else:
         sink(b"\0")
-    _payload(array, t.storage, sink)
+    if t.kind in ("list", "map", "fixed_list"):
+        _lists(array, t, sink)
+    else:
+        _payload(drop_null(array), t, sink)
+
+
+def _lists(array: pa.Array, t: Type, sink: Sink) -> None:
+    """Step 3 of the stream of lists and maps."""
+    lengths, children = unnest(array, t)
+    if t.kind != "fixed_list":
+        present = lengths[array.is_valid().to_numpy(zero_copy_only=False)] if array.null_count else lengths
+        sink(_little(present.astype(np.uint32)))
+    for child, item in zip(children, t.items, strict=True):
+        stream(child, item, sink)
 
 
 def _payload(array: pa.Array, t: Type, sink: Sink) -> None:
-    """Step 3 of the stream: the values of an array without nulls."""
-    if t.kind == "null":
-        return
+    """Step 3 of the stream of other types: the values of an array without nulls."""
     if t.kind == "bool":
         sink(_bits(array))
     elif t.kind in ("utf8", "binary"):
@@ -88,15 +98,6 @@ def _payload(array: pa.Array, t: Type, sink: Sink) -> None:
     elif t.kind == "struct":
         for i, item in enumerate(t.items):
             stream(array.field(i), item, sink)
-    elif t.kind == "list":
-        sink(_lengths(array))
-        stream(array.flatten(), t.items[0], sink)
-    elif t.kind == "fixed_list":
-        stream(array.flatten(), t.items[0], sink)
-    elif t.kind == "map":
-        sink(_lengths(array))
-        for part, item in zip(map_items(array), t.items, strict=True):
-            stream(part, item, sink)
     else:
         sink(_fixed(array, t))
 
@@ -157,12 +158,6 @@ def string_offsets(array: pa.Array) -> Any:
     if data is None or not len(array):
         return np.zeros(1, np.int32)
     return np.frombuffer(data, np.int32, len(array) + 1, 4 * array.offset)
-
-
-def _lengths(array: pa.Array) -> Any:
-    if not len(array):
-        return b""
-    return _little(np.diff(array.offsets.to_numpy()).astype(np.uint32))
 
 
 def row_bytes(array: pa.Array, t: Type) -> Any:

@@ -207,6 +207,7 @@ def test_files_are_relative_to_the_build_yml(src: Path, monkeypatch: pytest.Monk
 # Keys
 
 
+@pytest.mark.spec("ROW-6", "ROW-7")
 def test_a_key_sorts_and_must_be_unique(src: Path) -> None:
     (src / "data" / "k.csv").write_text("b,a\n2,x\n1,y\n,x\n1,x\n")
     build(src, "contents: {t: {file: data/k.csv, key: [a, b]}}")

@@ -135,9 +135,7 @@ def test_only_the_columns_that_the_filter_needs(table: Any, big: Any, reads: Rea
         (("n", "<", 3), [0, 1, 2]),
         ([("n", ">", 5), ("n", "<=", 8)], [6, 7, 8]),
         (("half", "==", 599.5), [1199]),
-        pytest.param(
-            ("even", "==", 10), [10], marks=pytest.mark.xfail(reason="a column with nulls is not pruned", strict=False)
-        ),
+        (("even", "==", 10), [10]),
         (("n", "in", [1, 2]), [1, 2]),
         (("n", ">", ROWS), []),
     ],

@@ -124,6 +124,7 @@ def test_install_from_memory(store: Any) -> None:
     assert healthy(store.url)
 
 
+@pytest.mark.spec("STO-1")
 def test_a_store_of_an_unknown_format(store: Any, remote: Any) -> None:
     remote.commit(PKG, {"a": b"a"})
     for text, said in (

@@ -176,6 +176,7 @@ def test_a_damaged_local_copy_is_replaced(store: Any, remote: Any, first: Oid) -
 # Forged statistics and fragments
 
 
+@pytest.mark.spec("IDX-7")
 def test_forged_statistics(store: Any, remote: Any, forger: Forger) -> None:
     """A wrong maximum would hide rows from every filter."""
     table, leaf = forger.table(), forger.leaf()
@@ -208,6 +209,7 @@ def spliced(forger: Forger, change: Callable[[pa.Table], pa.Table]) -> bytes:
     return fragment._seal(bytearray(sink.getbuffer()))
 
 
+@pytest.mark.spec("STO-5")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -325,7 +327,7 @@ def _deep(f: Forger) -> Oid:
     return at.oid
 
 
-@pytest.mark.spec("IDX-5")
+@pytest.mark.spec("IDX-1", "IDX-5", "OBJ-1", "OBJ-2")
 @pytest.mark.parametrize("name", FORGERIES)
 def test_forgeries(store: Any, remote: Any, forger: Forger, name: str) -> None:
     FORGERIES[name](forger)
@@ -365,6 +367,7 @@ def test_one_object_under_the_name_of_another(store: Any, remote: Any, forger: F
     refused(store, remote, "bytes are those of another object")
 
 
+@pytest.mark.spec("STO-2")
 def test_a_blob_that_unpacks_to_more_than_said(store: Any, remote: Any, forger: Forger) -> None:
     bomb = bytes(200 << 20)
     oid = forger.odb.write("blob", bomb)

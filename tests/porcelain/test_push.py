@@ -166,6 +166,7 @@ def test_rebase_keeps_trees_authors_and_times(diverged: tuple[str, str], store: 
     assert local.revision(PKG, diverged[0][:8]) == diverged[0]  # the old line can still be had
 
 
+@pytest.mark.spec("OBJ-3")
 def test_rebase_drops_commits_that_change_nothing(store: Any, other: Any, remote: str) -> None:
     store.commit(PKG, {"a": b"0"}, "base")
     dpkg.push(PKG, remote)
@@ -230,6 +231,7 @@ def test_tags_travel(store: Any, remote: str) -> None:
     assert [repository.revision(PKG, name) for name in ("v1", "v1.1", "v2")] == [one, one, two]
 
 
+@pytest.mark.spec("OBJ-5")
 def test_a_tag_that_differs_stops_before_anything_moves(store: Any, other: Any, remote: str) -> None:
     other.commit(PKG, {"a": b"theirs"})
     dpkg.tag(PKG, "v1", store=other.url)
@@ -274,6 +276,7 @@ def test_a_package_of_tags_alone(store: Any, remote: str) -> None:
 # Others push too
 
 
+@pytest.mark.spec("STO-9")
 def test_the_order_of_writes(store: Any, remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows and blobs, then what names them, synced before the commit, the ref last (STO-9)."""
     store.commit(PKG, {"t": numbers(), "s": {"b": b"b"}})

@@ -32,7 +32,7 @@ def full(store: Any) -> Any:
     """A store with something of everything: two commits, a tag, a deleted branch, metadata, a large blob, and what no ref reaches."""
     rows = {"id": list(range(300)), "s": [f"row {i}" for i in range(300)], "l": [[i] for i in range(300)]}
     store.commit(PKG, {"t": rows, "d": {"b": (b"b" * 300, {"lang": "en"})}}, "one")
-    store.commit(PKG, {"t": {**rows, "id": list(range(1, 301))}, "big": random.Random(0).randbytes(5 << 20)}, "two")
+    store.commit(PKG, {"t": {**rows, "id": list(range(1, 301))}, "big": random.Random(0).randbytes(3 << 19)}, "two")
     dpkg.tag(PKG, "v1")
     store.commit("acme/gone", {"g": b"gone"})
     dpkg.rm("acme/gone")
