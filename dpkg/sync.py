@@ -148,7 +148,7 @@ class _Push(_Sync):
         theirs = self._found(self.remote.tip(self.package))
         new, ahead = self._decide(ours, theirs)
         wanted = [new] if new and new != theirs else []
-        Transfer(self.local.odb, self.remote.odb, deep=False, moved=self.moved).commits([*wanted, *tags.values()])
+        Transfer(self.local.odb, self.remote.odb, deep=False, moved=self.moved).commits([*wanted, *tags.values()], [theirs])
         if new and new != theirs and tail:
             self._move(HEADS, MAIN, new, theirs, tail, "push --force" if self.force else "push")
         self._make_tags(tags, tails, "push")
@@ -191,7 +191,7 @@ class _Push(_Sync):
         """Put the local commits that the remote lacks on top of its tip: each keeps its tree, author, time and message."""
         local = self.local
         tail = local.refs.start(self.package, HEADS, MAIN, who=self.who)
-        Transfer(self.remote.odb, local.odb, deep=True).commits([theirs])
+        Transfer(self.remote.odb, local.odb, deep=True).commits([theirs], [ours])
         base = {oid for oid, _ in local.history(theirs)}
         mine: list[Commit] = []
         at: Oid | None = ours
@@ -222,7 +222,7 @@ class _Install(_Sync):
         tail = self._start(HEADS, MAIN)
         ours = self._found(self.local.tip(self.package))
         new, ahead = self._decide(ours, theirs)
-        Transfer(self.remote.odb, self.local.odb, deep=True, moved=self.moved).commits([theirs, *tags.values()])
+        Transfer(self.remote.odb, self.local.odb, deep=True, moved=self.moved).commits([theirs, *tags.values()], [ours])
         why = f"install from {self.remote.url}"
         if new != ours:
             self._move(HEADS, MAIN, new, ours, tail, why)

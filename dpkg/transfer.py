@@ -1,8 +1,8 @@
 """Moving commits between odbs: only what the other side lacks, in parallel, verified, children before parents (STO-9).
 
-What a stored commit reaches is complete: a commit is only written when everything below it is durable. Nothing else that is
-present says so much, as a power cut may have left a node without what it names. So the walk stops at what the parent commit's
-tree has in the same place, and nowhere else; below that it looks at every blob and fragment, and moves those that are lacking.
+That an object is present does not say that what it names is: a power cut may have taken that. But a ref entry is only created when
+everything below its commit is durable, and a commit only when its tree is. So the walk stops at commits that refs name, and in
+trees at what the parent commit's tree has in the same place; elsewhere it looks down to each blob and fragment.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ class Transfer:
         self._containers: list[tuple[Oid, Kind]] = []  # are written after what waits, in this order
         self._done: dict[tuple[str, Oid], Counts] = {}  # trees and tables that need no second look
 
-    def commits(self, tips: Iterable[Oid]) -> Moved:
-        """Move these commits with everything that they reach, oldest first. Raises NotFound, Corrupt, Storage; what arrived stays.
+    def commits(self, tips: Iterable[Oid], whole: Iterable[Oid | None] = ()) -> Moved:
+        """Move these commits with everything that they reach, oldest first; refs of the target name the commits in `whole`.
 
-        When it returns, all of it is durable.
+        Raises NotFound, Corrupt, Storage; what arrived stays. When it returns, all of it is durable.
         """
         trees: dict[Oid, Oid] = {}
         waiting: list[Oid] = []
         durable = self.moved.bytes
-        for oid, commit in self._missing_commits(tips, trees):
+        for oid, commit in self._missing_commits(tips, frozenset(whole), trees):
             self._tree(commit.tree, trees[commit.parents[0]] if commit.parents else None, 0)
             self._flush()
             waiting.append(oid)
@@ -93,7 +93,9 @@ class Transfer:
             self._count(copy_object(self.source, self.target, oid, "commit"))
         return []
 
-    def _missing_commits(self, tips: Iterable[Oid], trees: dict[Oid, Oid]) -> list[tuple[Oid, Commit]]:
+    def _missing_commits(
+        self, tips: Iterable[Oid], whole: frozenset[Oid | None], trees: dict[Oid, Oid]
+    ) -> list[tuple[Oid, Commit]]:
         """Commits that the target lacks, parents before children; `trees` is told those of all that were looked at."""
         order: list[tuple[Oid, Commit]] = []
         stack: list[tuple[Oid, Commit | None]] = [(oid, None) for oid in tips]
@@ -107,6 +109,7 @@ class Transfer:
                 trees[oid] = commit.tree
                 if not there:
                     stack.append((oid, commit))
+                if oid not in whole:
                     stack += [(p, None) for p in commit.parents]
         return order
 

@@ -67,7 +67,11 @@ def disks(monkeypatch: pytest.MonkeyPatch) -> dict[str, Disk]:
 
 def contents(rng: random.Random) -> dict[str, Any]:
     rows = {"id": list(range(300)), "x": [rng.choice([1, 2, 3]) for _ in range(300)]}
-    return {"t": rows, "d": {f"b{i}": bytes([rng.choice([1, 2, 3])]) * 40 for i in range(3)}, "u": {"a": [rng.choice([1, 2])]}}
+    return {
+        "t": rows,
+        "d": {f"b{i}": bytes([rng.choice([1, 2, 3])]) * 40 for i in range(3)},
+        "u": {"a": [rng.choice([1, 2])]},
+    }
 
 
 def fill(folder: Path, rng: random.Random) -> None:

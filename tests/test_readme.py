@@ -22,13 +22,20 @@ def steps() -> list[tuple[str, str]]:
 def run_tour(folder: Path) -> list[tuple[str, str]]:
     """The commands, and what they print in `folder`."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("DPK_", "XDG_"))}
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "HOME": str(folder), "DPK_AUTHOR": "Ada", "NO_COLOR": "1"}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
+        "HOME": str(folder),
+        "DPK_AUTHOR": "Ada",
+        "NO_COLOR": "1",
+    }
     environment["DPK_CONFIG"] = str(folder / "config")
     out = []
     here = folder / "tour"
     here.mkdir()
     for command, _ in steps():
-        done = subprocess.run(command, shell=True, cwd=here, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, shell=True, cwd=here, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         out.append((command, done.stdout.replace(str(folder), "/tmp")))
     return out
@@ -36,7 +43,9 @@ def run_tour(folder: Path) -> list[tuple[str, str]]:
 
 def blurred(text: str) -> str:
     """Without what differs: ids of commits (a tophash stays), and sizes of files, which depend on Parquet's writer."""
-    return re.sub(r"(?<=fragments, )[\d.]+ k?B", "<size>", re.sub(r"(?<!tophash )\b[0-9a-f]{12}\b", "<id>", text)).rstrip()
+    return re.sub(
+        r"(?<=fragments, )[\d.]+ k?B", "<size>", re.sub(r"(?<!tophash )\b[0-9a-f]{12}\b", "<id>", text)
+    ).rstrip()
 
 
 def test_the_tour_prints_what_the_readme_says(tmp_path: Path) -> None:

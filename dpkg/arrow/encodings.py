@@ -16,11 +16,19 @@ from dpkg.arrow.schema import Schema
 from dpkg.arrow.types import Type
 
 # Of every fragment file: plain Parquet types without Arrow's schema, decimals of up to 18 digits as integers.
-FILE: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "store_schema": False, "store_decimal_as_integer": True}
+FILE: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "store_schema": False,
+    "store_decimal_as_integer": True,
+}
 DICTIONARY = "dictionary"
 _AGAIN = 64  # fragments until a choice is measured again
 _SAMPLE = 2048  # values that tell whether a dictionary is worth measuring
-_FEW, _MANY = 0.02, 0.6  # share of distinct values below which a dictionary is taken unmeasured, above which it is not tried
+_FEW, _MANY = (
+    0.02,
+    0.6,
+)  # share of distinct values below which a dictionary is taken unmeasured, above which it is not tried
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "date", "time_ms", "time_us", "time_ns",
              "timestamp", "duration")  # fmt: skip
 # What readers besides Arrow know: DuckDB and Spark read all of these. BYTE_STREAM_SPLIT of integers is newer than some of them.
@@ -76,7 +84,11 @@ class Encodings:
             self._age += 1
             if self._chosen and self._age % _AGAIN:
                 return self._chosen
-        chosen = {i: _measure(a, t.storage) for i, (a, t) in enumerate(zip(stored, schema.types, strict=True)) if t.storage.kind in _OTHERS}
+        chosen = {
+            i: _measure(a, t.storage)
+            for i, (a, t) in enumerate(zip(stored, schema.types, strict=True))
+            if t.storage.kind in _OTHERS
+        }
         with self._lock:
             self._chosen = chosen
         return chosen

@@ -60,7 +60,6 @@ def fragment_oid(schema: Schema, rows: int, digests: Sequence[bytes]) -> Oid:
 
 def stream(array: pa.Array, t: Type, sink: Sink) -> None:
     """Feed `stream(array, t)` of spec/values.md to `sink`, in pieces."""
-    t = t.storage
     sink(struct.pack("<Q", len(array)))
     if t.kind == "null":
         return
@@ -69,9 +68,10 @@ def stream(array: pa.Array, t: Type, sink: Sink) -> None:
         sink(_bits(pc.is_valid(array)))
     else:
         sink(b"\0")
+    t = t.storage
     if t.kind in ("list", "map", "fixed_list"):
         _lists(array, t, sink)
-    else:
+    elif t.kind != "null":
         _payload(drop_null(array), t, sink)
 
 

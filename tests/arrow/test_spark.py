@@ -1,4 +1,4 @@
-"""Spark reads fragment files in place, whatever encodings were chosen. Long; needs Java and the extra `spark` (make test-long installs it)."""
+"""Spark reads fragment files in place, whatever encodings were chosen. Long; needs Java and the extra `spark` (`make test-long`)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _table(rows: int) -> pa.Table:
             "sorted": pa.array(number),
             "wide": pa.array(random.integers(0, 2**31, rows), pa.int32()),
             "real": pa.array(random.normal(size=rows)),
-            "price": pa.array((random.integers(0, 10**6, rows) / 100)),
+            "price": pa.array(random.integers(0, 10**6, rows) / 100),
             "text": pa.array([f"row {n} {n * 7919 % 100003}" for n in number]),
             "day": pa.array((number % 9999).astype("datetime64[D]")),
             "money": pa.array([Decimal(int(n)) / 100 for n in random.integers(0, 10**9, rows)], pa.decimal128(12, 2)),
@@ -50,7 +50,9 @@ def test_spark_reads_fragments(tmp_path: Path) -> None:
     assert len(paths) > 2
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = pyspark.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    spark = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1").getOrCreate()
+    spark = (
+        builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1").getOrCreate()
+    )
     try:
         rows = spark.read.parquet(*paths).orderBy("sorted").collect()
     finally:

@@ -41,7 +41,10 @@ from dpkg.errors import Usage
         ("list[list[decimal(5, 1)]]", pa.list_(pa.list_(pa.decimal128(5, 1)))),
         ("fixed_list(3, float32)", pa.list_(pa.float32(), 3)),
         ("map<utf8, list<int8>>", pa.map_(pa.string(), pa.list_(pa.int8()))),
-        ("struct<a: int64, b c: timestamp[us, +02:00]>", pa.struct([("a", pa.int64()), ("b c", pa.timestamp("us", "+02:00"))])),
+        (
+            "struct<a: int64, b c: timestamp[us, +02:00]>",
+            pa.struct([("a", pa.int64()), ("b c", pa.timestamp("us", "+02:00"))]),
+        ),
     ],
 )
 def test_names(text: str, kind: pa.DataType) -> None:
@@ -58,8 +61,14 @@ def test_names(text: str, kind: pa.DataType) -> None:
         ("decimal(5, 9)", "decimal(12, 2)"),
         ("decimal(5, -1)", "decimal(12, 2)"),
         ("decimal(99, 1)", "decimal(12, 2)"),
-        *((text, "") for text in ("", "[]", "xyz", "timestamp[xs]", "timestamp[us", "list<>", "list<int8, int8>", "map<int8>")),
-        *((text, "") for text in ("fixed_binary[0]", "fixed_list(0, int8)", "struct<>", "struct<a: int8, a: int8>", "list<a>b>")),
+        *(
+            (text, "")
+            for text in ("", "[]", "xyz", "timestamp[xs]", "timestamp[us", "list<>", "list<int8, int8>", "map<int8>")
+        ),
+        *(
+            (text, "")
+            for text in ("fixed_binary[0]", "fixed_list(0, int8)", "struct<>", "struct<a: int8, a: int8>", "list<a>b>")
+        ),
         *((text, "") for text in ("duration[s, s]", "time[d]", "date[s]", "struct<int8>", "decimal(a)", "int64<int8>")),
     ],
 )

@@ -78,7 +78,9 @@ class Ran:
 def run(*command: str, env: dict[str, str] | None = None) -> Ran:
     """One command as a process: wall time and peak memory of exactly this process."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(env or {})}
+    )
     assert process.stderr is not None
     said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -109,7 +111,9 @@ def insert(source: Path, target: Path, rows: int) -> None:
         middle = source.stat().st_size // 2
         out.write(f.read(middle) + f.readline())
         for n in range(rows):
-            out.write(f"{n},1,1,1,1.00,1.00,0.01,0.01,N,O,1999-01-01,1999-01-01,1999-01-01,NONE,AIR,inserted row {n}\n".encode())
+            out.write(
+                f"{n},1,1,1,1.00,1.00,0.01,0.01,N,O,1999-01-01,1999-01-01,1999-01-01,NONE,AIR,inserted row {n}\n".encode()
+            )
         shutil.copyfileobj(f, out)
 
 
@@ -118,7 +122,14 @@ def size_of(folder: Path) -> int:
 
 
 def build(store: Path, source: Path) -> Ran:
-    return run(str(BIN / "dpk"), "build", "bench/tpch", str(source), "--quiet", env={"DPK_STORE": str(store), "DPK_AUTHOR": "bench"})
+    return run(
+        str(BIN / "dpk"),
+        "build",
+        "bench/tpch",
+        str(source),
+        "--quiet",
+        env={"DPK_STORE": str(store), "DPK_AUTHOR": "bench"},
+    )
 
 
 def pairs(repeats: int, ours: object, theirs: object) -> tuple[float, list[Ran], list[Ran]]:
@@ -150,7 +161,9 @@ def bench_builds(work: Path, repeats: int) -> list[Figure]:
     stored, largest = size_of(store), max(r.megabytes for r in ours)
     run(sys.executable, "-c", ONE_FILE, str(source), str(out))
     one = out.stat().st_size
-    verify = float(subprocess.run([sys.executable, "-c", READ, str(store)], capture_output=True, text=True, check=True).stdout)
+    verify = float(
+        subprocess.run([sys.executable, "-c", READ, str(store)], capture_output=True, text=True, check=True).stdout
+    )
 
     def again() -> Ran:
         shutil.rmtree(work / "copy", ignore_errors=True)
@@ -188,7 +201,9 @@ def bench_start(work: Path) -> list[Figure]:
     version, a, b = pairs(25, lambda: run(dpk, "--version"), bare)
     log, c, _ = pairs(25, lambda: run(dpk, "log", "bench/tpch", env=env), bare)
     return [
-        Figure("dpk --version / python -c pass", version, 2.5, f"{_median(a) * 1000:.0f} ms / {_median(b) * 1000:.0f} ms"),
+        Figure(
+            "dpk --version / python -c pass", version, 2.5, f"{_median(a) * 1000:.0f} ms / {_median(b) * 1000:.0f} ms"
+        ),
         Figure("dpk log / python -c pass", log, 5, f"{_median(c) * 1000:.0f} ms"),
     ]
 

@@ -118,7 +118,9 @@ def prepare() -> tuple[list[str], list[list[str]]]:
     (DEMO / "src").mkdir(parents=True)
     for name in ("airlines", "airports", "planes", "weather"):
         shutil.copyfile(source() / f"{name}.csv", DEMO / "src" / f"{name}.csv")
-    (DEMO / "src" / "README.md").write_text("Flights from New York City in 2013. Source: Bureau of Transportation Statistics.\n")
+    (DEMO / "src" / "README.md").write_text(
+        "Flights from New York City in 2013. Source: Bureau of Transportation Statistics.\n"
+    )
     (DEMO / "src" / "build.yml").write_text(BUILD_YML)
     return flights()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import forms
@@ -58,6 +59,30 @@ def test_form_does_not_matter_and_the_second_reader_agrees(table: s.Plain, rng: 
         assert values.row_bytes(array, t).tolist() == sizes
         assert values.total_bytes(array, t) == sum(sizes)
         assert mix.cells(array, t).tolist() == [reader.cell(v, t.json) for v in column]
+
+
+NOTHING = {"extension": ["acme.nothing", "", "null"]}
+
+
+@pytest.mark.spec("VAL-1")
+@pytest.mark.parametrize(
+    "t",
+    [
+        NOTHING,
+        {"list": NOTHING},
+        {"struct": [["a", NOTHING], ["b", "null"]]},
+        {"map": ["utf8", "null"]},
+        {"fixed_list": [2, "null"]},
+    ],
+)
+@pytest.mark.parametrize("rows", [0, 1, 9])
+def test_types_of_nothing_but_null(t: Any, rows: int) -> None:
+    for seed in range(20):
+        rng = random.Random(seed)
+        table = s.Plain([["a", t]], [s.values_of(rng, t, rows)])
+        schema, batches = plain_batches(rng, table)
+        array = pa.concat_arrays([b.column(0) for b in batches])
+        assert values.column_digest(array, schema.types[0]) == reader.column_digest(table.columns[0], t)
 
 
 @pytest.mark.spec("VAL-2")
