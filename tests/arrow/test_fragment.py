@@ -149,8 +149,7 @@ def test_duckdb_reads_fragments_in_place(tmp_path: Path, repeat: int) -> None:
     path.write_bytes(data)
     duck = duckdb.connect()
     duck.execute("set TimeZone = 'UTC'")
-    result = duck.execute(f"select * from '{path}'").arrow()
-    found = result if isinstance(result, pa.Table) else result.read_all()
+    found = duck.sql(f"select * from '{path}'").to_arrow_table()
     assert found.column_names == table.column_names
     user = pa.Table.from_batches([back(schema, made, data)])
     for i, name in enumerate(table.column_names):
