@@ -148,7 +148,9 @@ class _Push(_Sync):
         theirs = self._found(self.remote.tip(self.package))
         new, ahead = self._decide(ours, theirs)
         wanted = [new] if new and new != theirs else []
-        Transfer(self.local.odb, self.remote.odb, deep=False, moved=self.moved).commits([*wanted, *tags.values()], [theirs])
+        Transfer(self.local.odb, self.remote.odb, deep=False, moved=self.moved).commits(
+            [*wanted, *tags.values()], [theirs]
+        )
         if new and new != theirs and tail:
             self._move(HEADS, MAIN, new, theirs, tail, "push --force" if self.force else "push")
         self._make_tags(tags, tails, "push")

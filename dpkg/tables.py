@@ -130,12 +130,12 @@ def fragment_source(odb: Odb, oid: Oid) -> Any:
     return path
 
 
-def leaf_stats(odb: Odb, node: Node, schema: Schema) -> pa.RecordBatch | None:
+def leaf_stats(odb: Odb, node: Node, schema: Schema, columns: Sequence[str] | None = None) -> pa.RecordBatch | None:
     """The statistics of a leaf's fragments, a row each; None for an empty leaf. Verified as any fragment is."""
     if node.stats is None:
         return None
     made = stats_schema(schema)
-    return fragment.read_stats(fragment_source(odb, node.stats), node.stats, len(node.entries), made)
+    return fragment.read_stats(fragment_source(odb, node.stats), node.stats, len(node.entries), made, columns)
 
 
 def schema_of(table: Table) -> Schema:
@@ -183,7 +183,7 @@ def scan(odb: Odb, table: Table, columns: Sequence[str] | None = None, filter: A
 
 def _selected(odb: Odb, table: Table, schema: Schema, given: Any, needed: list[str]) -> Iterator[FragmentEntry]:
     for leaf in table_leaves(odb, table):
-        stats = leaf_stats(odb, leaf, schema) if given is not None else None
+        stats = leaf_stats(odb, leaf, schema, needed) if needed else None
         if stats is None:
             yield from leaf.entries
         else:

@@ -262,10 +262,10 @@ def test_a_ref_moved_by_someone_else(case: Case, monkeypatch: pytest.MonkeyPatch
     real = Transfer.commits
     theirs: list[str] = []
 
-    def meanwhile(self: Any, tips: Any) -> Any:
+    def meanwhile(self: Any, *given: Any) -> Any:
         if not theirs:
             theirs.append(case.remote.commit(PKG, {"b": b"theirs"}, "theirs"))
-        return real(self, tips)
+        return real(self, *given)
 
     monkeypatch.setattr(Transfer, "commits", meanwhile)
     mine = Repository(case.store.url).tip(PKG)

@@ -15,7 +15,7 @@ from blake3 import blake3
 
 from dpkg.arrow import normal, pages, values
 from dpkg.arrow.boundaries import FRAGMENT_BYTES, MAX_TARGET
-from dpkg.arrow.encodings import FILE, Encodings, leaves
+from dpkg.arrow.encodings import FILE, Encodings
 from dpkg.arrow.schema import Schema
 from dpkg.arrow.stats import StatsRow, stats_row
 from dpkg.arrow.types import Type
@@ -101,8 +101,11 @@ def check_seal(data: bytes) -> None:
 
 
 def to_storage(array: pa.Array, t: Type) -> pa.Array:
-    """A plain array as Parquet can hold it: durations as integers, fixed-size lists as lists."""
+    """A plain array as Parquet can hold it: durations as integers, fixed-size lists as lists. Raises Format."""
     t = t.storage
+    if array.null_count and len(array) * _slot_bytes(t) > MAX_DECODED:  # row bytes do not count what is below nulls
+        message = f"{len(array):,} values of {t}, most of them null, would take too much memory to read"
+        raise Format(message, "make it a list, or a binary, of any length")
     if t.kind == "duration":
         return array.view(pa.int64())
     if not _needs_storage(t):
@@ -118,7 +121,7 @@ def to_storage(array: pa.Array, t: Type) -> pa.Array:
 
 
 def from_storage(array: pa.Array, t: Type, most: int = MAX_DECODED) -> pa.Array:
-    """A column as Parquet gave it back as a plain array, of up to `most` row bytes. Raises Corrupt if it is not."""
+    """A column as Parquet gave it back as a plain array, of up to `most` row bytes. Raises ValueError if it is not."""
     t, kind = t.storage, array.type
     if kind == t.plain:
         return array
@@ -138,21 +141,21 @@ def from_storage(array: pa.Array, t: Type, most: int = MAX_DECODED) -> pa.Array:
             _check_fixed(lengths, array, t)
         items = [from_storage(c, it, most) for c, it in zip(children, t.items, strict=True)]
         return normal.join_list(lengths, items, t, mask)
-    raise Corrupt(f"a column is stored as {kind}, the table says {t}")
+    raise ValueError(f"a column is stored as {kind}, the table says {t}")
 
 
 def _from_dictionary(array: pa.DictionaryArray, most: int) -> pa.Array:
     if (pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0) > most:
-        raise Corrupt("a column would unpack to more than the table says")
+        raise ValueError("a column would unpack to more than the table says")
     return array.dictionary_decode()
 
 
 def _check_fixed(lengths: Any, array: pa.Array, t: Type) -> None:
     size = t.params[0]
     if ((lengths != size) & (lengths != 0)).any() or lengths.sum() != size * (len(array) - array.null_count):
-        raise Corrupt(f"a fixed-size list does not have {size} elements")
-    if size * len(array) * _slot_bytes(t.items[0]) > MAX_DECODED:
-        raise Corrupt(f"{len(array)} fixed-size lists of {size} elements would take too much memory")
+        raise ValueError(f"a fixed-size list does not have {size} elements")
+    if array.null_count and len(array) * _slot_bytes(t) > MAX_DECODED:
+        raise ValueError(f"{len(array)} fixed-size lists of {size} elements would take too much memory")
 
 
 def _slot_bytes(t: Type) -> int:
@@ -176,9 +179,8 @@ class Reader:
         self.entry, self.schema, self._source = entry, schema, source
         if not 0 < entry.rows <= 4 * MAX_TARGET or entry.bytes > (most or most_bytes(entry.rows, schema)):
             raise self._bad("its size is beyond the format's limits")
-        self._chunks: list[pages.Chunk] = []  # known once a column is read
-        self._leaves = [list(leaves(t, (n,))) for n, t in zip(schema.names, schema.types, strict=True)]
-        self._starts = list(accumulate((len(below) for below in self._leaves), initial=0))
+        self._chunks: list[pages.Chunk] = []  # of the first leaf columns; known once they are read
+        self._starts = list(accumulate(map(len, schema.leaves), initial=0))  # of each column's leaves, and the end
         try:
             self._file = pq.ParquetFile(source, pre_buffer=False)
             self.digests = self._digests()
@@ -223,10 +225,11 @@ class Reader:
 
     def _decode(self, leaf_indices: list[int]) -> pa.Table:
         """The columns as Parquet has them, once it is known that this will not take far too much memory."""
-        types = [t for below in self._leaves for _, t in below]
+        types = [t for below in self.schema.leaves for _, t in below]
         file, risky = self._file, []
         with pages.opened(self._source) as raw:
-            self._chunks = self._chunks or pages.chunks(raw)
+            if leaf_indices and max(leaf_indices) >= len(self._chunks):
+                self._chunks = pages.chunks(raw, max(leaf_indices) + 1)
             for k in leaf_indices:
                 if self._check_pages(pages.measure(raw, self._chunks[k]), types[k]):
                     risky.append(file.schema.column(k).path)
@@ -253,11 +256,13 @@ def most_bytes(rows: int, schema: Schema) -> int:
     return FRAGMENT_BYTES if rows > 1 else MAX_CELL_BYTES * len(schema.names)
 
 
-def read_stats(source: Any, oid: Oid, rows: int, schema: Schema) -> pa.RecordBatch:
-    """A statistics fragment as one plain batch of `schema`. Its index entry is only an oid; IDX-8 bounds its size."""
+def read_stats(source: Any, oid: Oid, rows: int, schema: Schema, names: Sequence[str] | None = None) -> pa.RecordBatch:
+    """A statistics fragment, or some of its columns, as one plain batch. Its entry is only an oid; IDX-8 bounds its size."""
     most = rows * len(schema.names) * 256
-    columns = Reader(source, FragmentEntry(oid, rows, most), schema, most).read()
-    return pa.RecordBatch.from_arrays(columns, schema=schema.plain)
+    part = schema if names is None else schema.select(list(names))
+    places = None if names is None else [schema.names.index(n) for n in names]
+    columns = Reader(source, FragmentEntry(oid, rows, most), schema, most).read(places)
+    return pa.RecordBatch.from_arrays(columns, schema=part.plain)
 
 
 def describe(source: Any, oid: Oid) -> tuple[FragmentEntry, Schema]:

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 _PAGE_HEAD = 512  # bytes read at first for a page's header, which may hold statistics
 _DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
 _DELTA_BYTE_ARRAY = 7
-# Fields that are looked at: FileMetaData's row groups, their columns, their metadata; and a page's sizes.
-_FOOTER = {4: {1: {3: {5: None, 6: None, 7: None, 9: None, 11: None}}}}
+# Fields that are looked at: of a column's metadata, and of a page's header.
+_COLUMN = {3: {5: None, 7: None, 9: None, 11: None}}
 _PAGE = {1: None, 2: None, 3: None, 5: {1: None, 2: None}, 8: {1: None, 4: None}}
 
 
@@ -49,8 +49,8 @@ def opened(source: Any) -> Iterator[BinaryIO]:
         yield source
 
 
-def chunks(file: BinaryIO) -> list[Chunk]:
-    """The leaf columns of the first row group, by the footer."""
+def chunks(file: BinaryIO, count: int) -> list[Chunk]:
+    """The first `count` leaf columns of the first row group, by the footer."""
     size = file.seek(0, io.SEEK_END)
     file.seek(size - 8)
     length = int.from_bytes(file.read(4), "little")
@@ -58,8 +58,7 @@ def chunks(file: BinaryIO) -> list[Chunk]:
         raise ValueError("the footer is cut off")
     file.seek(size - 8 - length)
     out = []
-    for column in _Thrift(file.read(length)).struct(_FOOTER)[4][0][1]:
-        meta = column[3]
+    for meta in _Thrift(file.read(length)).columns(count):
         first = min(meta[9], meta[11]) if meta.get(11, 0) > 0 else meta[9]
         if first < 0 or meta[7] < 0:
             raise ValueError("a column is nowhere")
@@ -142,12 +141,29 @@ class _Thrift:
             return (n >> 1) ^ -(n & 1)
         if wanted is not None and kind == 12:
             return self.struct(wanted)
-        if wanted is not None and kind == 9:
+        raise ValueError("a field is not of its kind")
+
+    def columns(self, count: int) -> list[dict[int, Any]]:
+        """The metadata of the first leaf columns: field 4 of the footer, its first row group's field 1."""
+        for field in (4, 1):
+            self._go_to(field)
             head = self.data[self.at]
             self.at += 1
             size = head >> 4 if head < 240 else self.varint()
-            return [self.value(head & 15, wanted) for _ in range(size)]
-        raise ValueError("a field is not of its kind")
+            if head & 15 != 12 or size < (count if field == 1 else 1):
+                raise ValueError("columns are missing")
+        return [self.struct(_COLUMN)[3] for _ in range(count)]
+
+    def _go_to(self, wanted: int) -> None:
+        """To the list that a field of the struct at hand is."""
+        field = 0
+        while head := self.data[self.at]:
+            self.at += 1
+            field = field + (head >> 4) if head > 15 else self.varint() >> 1
+            if field == wanted and head & 15 == 9:
+                return
+            self.skip(head & 15, 0)
+        raise ValueError("a field is missing")
 
     def skip(self, kind: int, depth: int) -> None:
         if 4 <= kind <= 6:

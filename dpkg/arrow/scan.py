@@ -38,17 +38,24 @@ def columns_of(given: pc.Expression, schema: Schema) -> list[str]:
     except (pa.ArrowException, TypeError) as e:
         hint = f"columns: {', '.join(schema.names[:20])}"
         raise Usage(f"the filter does not fit the table: {str(e).splitlines()[0]}", hint) from None
-    text, out = str(given), []
-    if "FieldPath(" in text:  # a column named by its place: only among all columns is it the same
+    if "FieldPath(" in str(given):  # a column named by its place: only among all columns is it the same
         return list(schema.names)
-    for i, name in enumerate(schema.names):
-        if name not in text and '"' not in text and "\\" not in text:
-            continue
-        try:
-            empty.remove_column(i).filter(given)
-        except (pa.ArrowException, TypeError):
-            out.append(name)
-    return out
+    return _needed(list(schema.arrow), given, list(schema.names))
+
+
+def _needed(fields: list[pa.Field], given: pc.Expression, names: list[str]) -> list[str]:
+    """Of these columns, those without which a filter cannot be bound: halves are left out, and halves of halves."""
+    import pyarrow.dataset as ds
+
+    out = set(names)
+    try:
+        ds.Scanner.from_batches(
+            [], schema=pa.schema([f for f in fields if f.name not in out]), filter=given, columns=[]
+        )
+        return []
+    except (pa.ArrowException, TypeError):
+        half = len(names) // 2
+        return [*_needed(fields, given, names[:half]), *_needed(fields, given, names[half:])] if half else names
 
 
 def survivors(stats: pa.RecordBatch, schema: Schema, given: pc.Expression, columns: list[str]) -> list[bool]:

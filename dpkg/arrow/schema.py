@@ -57,6 +57,13 @@ class Schema:
         """Arrow schema that a reader returns."""
         return pa.schema([t.field(n) for n, t in zip(self.names, self.types, strict=True)])
 
+    @cached_property
+    def leaves(self) -> list[list[tuple[str, Type]]]:
+        """Parquet's leaf columns below each column, as path and type."""
+        from dpkg.arrow.encodings import leaves
+
+        return [list(leaves(t, (n,))) for n, t in zip(self.names, self.types, strict=True)]
+
     def select(self, names: list[str]) -> Schema:
         """The schema of some columns, in the order given. Raises KeyError for an unknown one."""
         at = {n: i for i, n in enumerate(self.names)}

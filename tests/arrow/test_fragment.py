@@ -18,7 +18,7 @@ import pytest
 from dpkg.arrow import fragment, values
 from dpkg.arrow.normal import normalise, to_user_batch
 from dpkg.arrow.schema import Schema
-from dpkg.errors import Corrupt
+from dpkg.errors import Corrupt, Format
 from dpkg.objects.node import FragmentEntry
 from dpkg.oid import Oid
 
@@ -244,6 +244,23 @@ def test_bombs_are_refused_before_they_are_decoded(name: str, monkeypatch: pytes
     with pool() as used, pytest.raises(Corrupt, match=r"unpack to more|take too much memory"):
         fragment.Reader(io.BytesIO(data), entry, schema).read()
     assert used.max_memory() < 48 << 20
+
+
+@pytest.mark.parametrize(
+    "t",
+    [pa.list_(pa.float32(), 1000), pa.list_(pa.list_(pa.int8(), 100), 50), pa.binary(5000), pa.list_(pa.binary(5000))],
+)
+def test_what_could_not_be_read_is_not_written(t: pa.DataType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nulls of wide types take little in a file and much in memory."""
+    monkeypatch.setattr(fragment, "MAX_DECODED", 16 << 20)
+    for rows in (3000, 5000):
+        array = pa.nulls(rows, t) if not pa.types.is_list(t) else lists(5, pa.nulls(rows, t.value_type))
+        if rows == 5000:
+            with pytest.raises(Format, match="most of them null, would take too much memory to read"):
+                made_of(pa.table({"a": array}))
+        else:
+            schema, made, data = made_of(pa.table({"a": array}))
+            assert back(schema, made, data).column(0).to_pylist() == array.to_pylist()
 
 
 @pytest.mark.spec("STO-5")
