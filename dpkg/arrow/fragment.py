@@ -108,7 +108,7 @@ def to_storage(array: pa.Array, t: Type) -> pa.Array:
         raise Format(message, "make it a list, or a binary, of any length")
     if t.kind == "duration":
         return array.view(pa.int64())
-    if not _needs_storage(t):
+    if not t.items or not _needs_storage(t):
         return array
     mask = normal.mask_of(array)
     if t.kind == "struct":
@@ -167,8 +167,9 @@ def _slot_bytes(t: Type) -> int:
 
 
 def _needs_storage(t: Type) -> bool:
+    """Whether `to_storage` must look at every depth."""
     t = t.storage
-    return t.kind in ("duration", "fixed_list") or any(_needs_storage(i) for i in t.items)
+    return t.kind in ("duration", "fixed_list", "fixed_binary") or any(_needs_storage(i) for i in t.items)
 
 
 class Reader:
@@ -226,15 +227,20 @@ class Reader:
     def _decode(self, leaf_indices: list[int]) -> pa.Table:
         """The columns as Parquet has them, once it is known that this will not take far too much memory."""
         types = [t for below in self.schema.leaves for _, t in below]
-        file, risky = self._file, []
+        file = self._file
+        risky: list[int] = []
         with pages.opened(self._source) as raw:
             if leaf_indices and max(leaf_indices) >= len(self._chunks):
                 self._chunks = pages.chunks(raw, max(leaf_indices) + 1)
             for k in leaf_indices:
                 if self._check_pages(pages.measure(raw, self._chunks[k]), types[k]):
-                    risky.append(file.schema.column(k).path)
+                    risky.append(k)
         if risky:  # indices come instead of values, and `from_storage` knows how much they stand for
-            file = pq.ParquetFile(self._source, pre_buffer=False, metadata=file.metadata, read_dictionary=risky)
+            paths = [file.schema.column(k).path for k in range(len(types))]
+            named = [paths[k] for k in risky]
+            if any(paths.count(path) > 1 for path in named):  # Arrow would do so for the other column of this name
+                raise self._bad("a column of an ambiguous name would unpack to more than the table may say")
+            file = pq.ParquetFile(self._source, pre_buffer=False, metadata=file.metadata, read_dictionary=named)
         return file.reader.read_row_group(0, column_indices=leaf_indices, use_threads=False)
 
     def _check_pages(self, claim: pages.Claim, t: Type) -> bool:

@@ -115,9 +115,11 @@ def _field(name: str, t: Type) -> pa.Field:
 def _registered(field: pa.Field) -> pa.Field:
     """The field with its extension type, if Arrow knows it; going through IPC is how Arrow itself looks it up."""
     try:
-        return pa.ipc.read_schema(pa.schema([field]).serialize()).field(0)
+        found = pa.ipc.read_schema(pa.schema([field]).serialize()).field(0)
+        same = from_field(found) == from_field(field)
     except Exception:  # noqa: BLE001 - a registered type's own code runs here
         return field
+    return found if same else field  # some spell their metadata otherwise, or want another storage
 
 
 def from_field(field: pa.Field, where: str = "", depth: int = 0) -> Type:

@@ -264,6 +264,21 @@ def test_what_could_not_be_read_is_not_written(t: pa.DataType, monkeypatch: pyte
 
 
 @pytest.mark.spec("STO-5")
+@pytest.mark.parametrize("names", [("a.b", "a"), ("a", "a.b")])
+def test_bombs_of_two_columns_that_look_like_one(names: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fragment, "MAX_DECODED", 16 << 20)
+    below = pa.StructArray.from_arrays([repeated(5000)], ["b"])
+    columns = {"a.b": repeated(5000), "a": below}
+    types = {"a.b": "utf8", "a": {"struct": [["b", "utf8"]]}}
+    schema = Schema.from_json([[n, types[n]] for n in names])
+    entry, data = forged(pa.table({n: columns[n] for n in names}), schema, 4 << 20, **ONE_WORD)
+    for places in ([0], [1], [0, 1]):
+        with pool() as used, pytest.raises(Corrupt, match="unpack to more"):
+            fragment.Reader(io.BytesIO(data), entry, schema).read(places)
+        assert used.max_memory() < 48 << 20
+
+
+@pytest.mark.spec("STO-5")
 def test_pages_that_say_otherwise_than_the_footer_are_refused() -> None:
     schema = Schema.from_json([["a", "int64"]])
     entry, data = forged(pa.table({"a": range(5000)}), schema, 9 * 5000, **PLAIN)

@@ -192,6 +192,11 @@ def test_registered_or_not_an_extension_is_the_same(feet: Feet) -> None:
         {"extension": ["test.feet", "YnJva2Vu", "float64"]}
     )  # whose code raises: it is read as if unregistered
     assert broken.field("a").metadata == {b"ARROW:extension:name": b"test.feet", b"ARROW:extension:metadata": b"broken"}
+    other = from_json({"extension": ["test.feet", "aW4=", "int64"]})  # the registered one has another storage
+    assert other.field("a").type == pa.int64()
+    spelled = from_json({"extension": ["arrow.json", "eyB9", "utf8"]})  # the registered one forgets this metadata
+    assert spelled.field("a").type == pa.string()
+    assert from_field(spelled.field("a")) == spelled
     pa.unregister_extension_type("test.feet")
     try:
         meta = {"ARROW:extension:name": "test.feet", "ARROW:extension:metadata": "in"}
