@@ -13,8 +13,14 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from typing import Literal, TypeAlias
 
+    # What a shell may complete: an object of the store, something on disk, or a name (dpkg/cli/complete.py).
+    # "expr" is owner/name[@revision][/path], "commit" the same without a path, "revision" and "branch" are of the
+    # package that an argument before names.
+    Completes: TypeAlias = Literal[
+        "", "package", "commit", "expr", "revision", "branch", "remote", "key", "command", "file", "dir"
+    ]
     # A part of a line is text, or (style, text); a style is words of "bold dim red green yellow blue magenta cyan".
     Part: TypeAlias = str | tuple[str, str]
     Line: TypeAlias = str | tuple[Part, ...]
@@ -33,6 +39,8 @@ class Arg(NamedTuple):
     metavar: str = ""
     optional: bool = False
     many: bool = False
+    completes: Completes = ""
+    choices: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -51,6 +59,7 @@ class Opt(NamedTuple):
     choices: tuple[str, ...] = ()
     many: bool = False  # may be given more than once; the parameter is a tuple
     view: bool = False  # how the result is shown: a parameter of `render`, not of the function
+    completes: Completes = ""
 
     @property
     def dest(self) -> str:
@@ -59,12 +68,20 @@ class Opt(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command's name, what it does, its parameters, and more text for its own --help."""
+    """A command's name, what it does, its parameters, and more text: for its own --help, and for its man page.
+
+    `epilog` is in both. Only the man page has `details`, paragraphs a line each; `output`, what is printed without --json;
+    `examples`, (what it does, the command line) each; and `see`, other commands.
+    """
 
     name: str
     summary: str
     params: tuple[Arg | Opt, ...]
     epilog: str = ""
+    details: str = ""
+    output: str = ""
+    examples: tuple[tuple[str, str], ...] = ()
+    see: tuple[str, ...] = ()
 
     @property
     def args(self) -> list[Arg]:
@@ -82,6 +99,7 @@ STORE = Opt(
     "the store: a folder or URL (default: $DPK_STORE, the nearest .dpk/ upward, your data folder)",
     str,
     "STORE",
+    completes="dir",
 )
 
 
