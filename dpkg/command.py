@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from typing import Literal, TypeAlias
 
     # What a shell may complete: an object of the store, something on disk, or a name (dpkg/cli/complete.py).
-    # "expr" is owner/name[@revision][/path], "commit" the same without a path, "revision" and "branch" are of the
-    # package that an argument before names.
+    # "expr" is owner/name[@revision][/path], "commit" the same without a path, "theirs" a package of the remote;
+    # "revision" and "branch" are of the package that an argument before names.
     Completes: TypeAlias = Literal[
-        "", "package", "commit", "expr", "revision", "branch", "remote", "key", "command", "file", "dir"
+        "", "package", "commit", "expr", "theirs", "revision", "branch", "remote", "key", "command", "file", "dir"
     ]
     # A part of a line is text, or (style, text); a style is words of "bold dim red green yellow blue magenta cyan".
     Part: TypeAlias = str | tuple[str, str]
@@ -82,6 +82,8 @@ class Command(NamedTuple):
     output: str = ""
     examples: tuple[tuple[str, str], ...] = ()
     see: tuple[str, ...] = ()
+    prose: bool = False  # what it prints only says that it went well: --quiet leaves that out
+    json: int = 1  # the version of what --json prints (spec/cli.md)
 
     @property
     def args(self) -> list[Arg]:

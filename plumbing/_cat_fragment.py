@@ -27,6 +27,13 @@ COMMAND = Command(
         STORE,
     ),
     epilog="A column whose name holds a comma is named by a --columns of its own.",
+    details="With --json each row is the member 'row' of an object; '--format jsonl' prints the bare rows.",
+    output="The rows in the format, and nothing else.",
+    examples=(
+        ("Print the rows of a fragment:", "dpk cat-fragment 3fa9c1d2"),
+        ("Two of its columns, as JSON lines:", "dpk cat-fragment 3fa9c1d2 --columns day,amount --format jsonl"),
+    ),
+    see=("ls-fragments", "cat-object"),
 )
 
 

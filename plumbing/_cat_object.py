@@ -20,7 +20,7 @@ COMMAND = Command(
     "cat-object",
     "Print an object's bytes, or its type or size, or only say by the exit code whether it is there.",
     (
-        Arg("object", "an oid, a prefix of one, or owner/name[@revision][/path]", optional=True),
+        Arg("object", "an oid, a prefix of one, or owner/name[@revision][/path]", optional=True, completes="expr"),
         Opt("-t --type", "print the type: blob, table, node or commit"),
         Opt("-s --size", "print the size in bytes"),
         Opt("-p --pretty", "print objects that are JSON indented"),
@@ -29,6 +29,13 @@ COMMAND = Command(
         STORE,
     ),
     epilog="--batch prints for each name 'OID TYPE SIZE', a newline, the bytes and a newline, or 'NAME missing'.",
+    output="The object's bytes, and nothing else; with -t its type, with -s its size, with -e nothing.",
+    examples=(
+        ("Print a commit, indented:", "dpk cat-object -p acme/shop"),
+        ("Print a file of a package:", "dpk cat-object acme/shop@v1/README.md"),
+        ("Ask in a script whether an object is there:", "dpk cat-object -e acme/shop@v1"),
+    ),
+    see=("ls-tree", "rev-parse", "hash-object", "cat-fragment"),
 )
 
 

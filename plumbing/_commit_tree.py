@@ -18,12 +18,19 @@ COMMAND = Command(
     "commit-tree",
     "Store a commit of a tree and print its oid. No ref moves: 'dpk update-ref' does that.",
     (
-        Arg("tree", "the oid of a tree, or an expression that names one"),
-        Opt("-p --parent", "a parent commit; may be given more than once", str, "COMMIT", many=True),
+        Arg("tree", "the oid of a tree, or an expression that names one", completes="expr"),
+        Opt(
+            "-p --parent", "a parent commit; may be given more than once", str, "COMMIT", many=True, completes="commit"
+        ),
         Opt("-m --message", "what changed and why", str, "TEXT"),
         Opt("--author", "who (default: DPK_AUTHOR, the config, git's user, the login name)", str, "NAME"),
         STORE,
     ),
+    output="The oid of the commit.",
+    examples=(
+        ("Commit a tree on top of the newest commit:", 'dpk commit-tree acme/shop@v1 -p acme/shop -m "as in v1"'),
+    ),
+    see=("write-tree", "update-ref", "build"),
 )
 
 

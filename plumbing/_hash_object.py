@@ -21,13 +21,19 @@ COMMAND = Command(
     "hash-object",
     "Print the object id of files: as blobs, or with --table as tables. With -w also store them.",
     (
-        Arg("files", "files; - is standard input", many=True, optional=True),
+        Arg("files", "files; - is standard input", many=True, optional=True, completes="file"),
         Opt("-w --write", "store the objects"),
         Opt("--stdin", "read standard input"),
         Opt("--table", "read them as tables: csv, tsv, parquet, arrow, jsonl"),
         Opt("--format", "the format of tables (default: by the file's name or first bytes)", str, "FORMAT"),
         STORE,
     ),
+    output="An oid a line, in the order of the files.",
+    examples=(
+        ("Print the id of a file; b3sum prints the same:", "dpk hash-object README.md"),
+        ("Store what comes through a pipe:", "printf hello | dpk hash-object -w --stdin"),
+    ),
+    see=("cat-object", "write-table"),
 )
 
 

@@ -18,10 +18,16 @@ COMMAND = Command(
     "ls-fragments",
     "List the fragments of a table in row order: oid, rows, row bytes; or their Parquet files, for other engines.",
     (
-        Arg("table", "a table's oid, or owner/name[@revision]/path"),
+        Arg("table", "a table's oid, or owner/name[@revision]/path", completes="expr"),
         Opt("--paths", "where the files are"),
         STORE,
     ),
+    output="A line for each fragment: OID ROWS BYTES; with --paths the path of its Parquet file.",
+    examples=(
+        ("List the fragments of a table:", "dpk ls-fragments acme/shop/sales"),
+        ("Hand their files to another engine:", "dpk ls-fragments --paths acme/shop@v1/sales"),
+    ),
+    see=("cat-fragment", "ls-tree"),
 )
 
 

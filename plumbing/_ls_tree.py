@@ -17,11 +17,17 @@ COMMAND = Command(
     "ls-tree",
     "List a tree: type, oid, bytes and name of each entry; with -r all tables and blobs below it.",
     (
-        Arg("tree", "the oid of a tree or commit, or owner/name[@revision][/path]"),
+        Arg("tree", "the oid of a tree or commit, or owner/name[@revision][/path]", completes="expr"),
         Opt("-r --recursive", "the entries of folders instead of folders"),
         STORE,
     ),
     epilog="Control characters in names are shown as escapes; --json has the names as they are.",
+    output="A line for each entry, in the bytewise order of their names: TYPE OID BYTES, a tab, PATH.",
+    examples=(
+        ("List a package:", "dpk ls-tree acme/shop"),
+        ("All tables and blobs of a revision:", "dpk ls-tree -r acme/shop@v1"),
+    ),
+    see=("ls", "cat-object", "write-tree"),
 )
 
 

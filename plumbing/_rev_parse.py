@@ -17,10 +17,16 @@ COMMAND = Command(
     "rev-parse",
     "Print the oid that an expression names: a commit's, with a path the entry's, with --tophash that of its tree.",
     (
-        Arg("expr", "owner/name[@revision][/path], or a prefix of an oid"),
+        Arg("expr", "owner/name[@revision][/path], or a prefix of an oid", completes="expr"),
         Opt("--tophash", "the tree of the commit"),
         STORE,
     ),
+    output="The oid.",
+    examples=(
+        ("Print the commit that a tag names:", "dpk rev-parse acme/shop@v1"),
+        ("Print the tophash to pin:", "dpk rev-parse --tophash acme/shop"),
+    ),
+    see=("show-ref", "cat-object"),
 )
 
 

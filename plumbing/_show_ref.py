@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 COMMAND = Command(
     "show-ref",
     "List the branches and tags of a package, or of all: commit, then package/heads/NAME or package/tags/NAME.",
-    (Arg("package", "owner/name (default: all)", optional=True), STORE),
+    (Arg("package", "owner/name (default: all)", optional=True, completes="package"), STORE),
+    output="A line for each ref: OID, a space, OWNER/NAME/heads/BRANCH or OWNER/NAME/tags/TAG.",
+    examples=(("List the branches and tags of a package:", "dpk show-ref acme/shop"),),
+    see=("rev-parse", "update-ref", "tag"),
 )
 
 

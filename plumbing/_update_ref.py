@@ -19,17 +19,24 @@ COMMAND = Command(
     "update-ref",
     "Move a branch of a package to a commit. With OLD only if it is there now: else it ends with 5 and nothing moves.",
     (
-        Arg("package", "owner/name"),
-        Arg("new", "the commit"),
+        Arg("package", "owner/name", completes="package"),
+        Arg("new", "the commit", completes="commit"),
         Arg(
             "old",
             "the commit expected there now, or 'none' for a new branch (default: whatever is there)",
             optional=True,
+            completes="commit",
         ),
-        Opt("--branch", "the branch (default: main)", str, "NAME"),
+        Opt("--branch", "the branch (default: main)", str, "NAME", completes="branch"),
         Opt("-m --message", "why, for the ref log", str, "TEXT"),
         STORE,
     ),
+    output="Nothing.",
+    examples=(
+        ("Move main back to a tag, whatever it is now:", 'dpk update-ref acme/shop acme/shop@v1 -m "back to v1"'),
+        ("Begin a branch, if there is none:", "dpk update-ref acme/shop acme/shop@v1 none --branch fix"),
+    ),
+    see=("commit-tree", "show-ref", "rev-parse"),
 )
 
 

@@ -22,13 +22,16 @@ COMMAND = Command(
     "write-table",
     "Store a table and print its oid. Nothing is published.",
     (
-        Arg("file", "a file, or - for standard input (Arrow, Parquet, or text with --format)"),
+        Arg("file", "a file, or - for standard input (Arrow, Parquet, or text with --format)", completes="file"),
         Opt(
             "--format", "csv, tsv, parquet, arrow or jsonl (default: by the file's name or first bytes)", str, "FORMAT"
         ),
         Opt("--key", "a column of the key; may be given more than once", str, "COLUMN", many=True),
         STORE,
     ),
+    output="The oid of the table.",
+    examples=(("Store a table with a key:", "dpk write-table sales.csv --key day --key shop"),),
+    see=("hash-object", "ls-fragments", "write-tree"),
 )
 
 

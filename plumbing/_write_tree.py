@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 COMMAND = Command(
     "write-tree",
     "Store a file, a folder or a build.yml as a tree, as 'dpk build' does, and print its oid. Nothing is published.",
-    (Arg("path", "a file, a folder or a build.yml"), Opt("--raw", "keep every file as a blob"), STORE),
+    (
+        Arg("path", "a file, a folder or a build.yml", completes="file"),
+        Opt("--raw", "keep every file as a blob"),
+        STORE,
+    ),
+    output="The oid of the tree.",
+    examples=(("Store a folder; its tophash is that of a build:", "dpk write-tree src"),),
+    see=("commit-tree", "ls-tree", "build"),
 )
 
 

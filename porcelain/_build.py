@@ -20,14 +20,23 @@ COMMAND = Command(
     "build",
     "Compile a file, a folder or a build.yml into a package, and commit it if anything changed.",
     (
-        Arg("package", "owner/name"),
-        Arg("path", "a file, a folder (its build.yml is used if it has one), or a build.yml"),
+        Arg("package", "owner/name", completes="package"),
+        Arg("path", "a file, a folder (its build.yml is used if it has one), or a build.yml", completes="file"),
         Opt("-m --message", "what changed and why", str, "TEXT"),
         Opt("--raw", "keep every file as it is, as a blob"),
         STORE,
     ),
     epilog="Tables: csv, tsv (also .gz, .zst), parquet, arrow, feather, jsonl, ndjson. Everything else is a blob.\n"
     "Left out: .git, .dpk, .venv, caches, and what a .dpkgignore in the folder names.",
+    details="A file becomes a table or a blob, a folder a tree. The same data gives the same tophash, whatever format it came in; "
+    "where the tree is that of the newest commit, no commit is made. Nothing is published unless all of it was read.",
+    examples=(
+        ("Build a package from a folder:", 'dpk build acme/shop src -m "January"'),
+        ("Keep every file of it as it is:", "dpk build acme/shop src --raw"),
+        ("Build, and keep the new tophash:", "dpk build acme/shop src --json | jq -r .tophash"),
+    ),
+    see=("diff", "tag", "push", "write-tree"),
+    prose=True,
 )
 
 _ATTEMPTS = 5

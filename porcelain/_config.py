@@ -17,13 +17,18 @@ COMMAND = Command(
     "config",
     "Read all settings, one, or set one: config, config KEY, config KEY VALUE.",
     (
-        Arg("key", "author, store or remote.NAME", optional=True),
+        Arg("key", "author, store or remote.NAME", optional=True, completes="key"),
         Arg("value", "the new value", optional=True),
         Opt("--unset", "remove the setting"),
         Opt("--user", "in the user's config file, not the store's ('store' is always there)"),
         STORE,
     ),
     epilog="The store's own settings win over the user's, and the environment (DPK_AUTHOR, DPK_STORE) over both.",
+    examples=(
+        ("See all settings and where they are from:", "dpk config"),
+        ("Say who you are, for all stores:", 'dpk config author "Ada <ada@example.com>" --user'),
+    ),
+    see=("remote",),
 )
 
 

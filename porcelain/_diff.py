@@ -20,10 +20,22 @@ COMMAND = Command(
     "diff",
     "Show what changed: entries added, removed, changed, renamed; schemas, rows, and how much of the data is new.",
     (
-        Arg("a", "owner/name (its last two commits), owner/name@revision, or owner/name@v1..v2", metavar="OLD"),
-        Arg("b", "owner/name[@revision]", metavar="NEW", optional=True),
+        Arg(
+            "a",
+            "owner/name (its last two commits), owner/name@revision, or owner/name@v1..v2",
+            metavar="OLD",
+            completes="commit",
+        ),
+        Arg("b", "owner/name[@revision]", metavar="NEW", optional=True, completes="commit"),
         STORE,
     ),
+    details="Only indexes are read, in proportion to the change, and no data. A rename is an entry gone and one new of the same oid.",
+    examples=(
+        ("Show what the newest commit changed:", "dpk diff acme/shop"),
+        ("Between two tags:", "dpk diff acme/shop@v1..v2"),
+        ("Print the paths that changed:", "dpk diff acme/shop --json | jq -r '.changes[].path'"),
+    ),
+    see=("log", "ls-tree"),
 )
 
 

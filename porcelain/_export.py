@@ -17,13 +17,19 @@ COMMAND = Command(
     "export",
     "Write a package, a folder of it or one entry into a folder: tables as Parquet (or another format), files as they were.",
     (
-        Arg("expr", "owner/name[@revision][/path]"),
-        Arg("dir", "the folder; it must be empty or absent", metavar="DIR"),
+        Arg("expr", "owner/name[@revision][/path]", completes="expr"),
+        Arg("dir", "the folder; it must be empty or absent", metavar="DIR", completes="dir"),
         Opt("--format", "of tables (default: parquet)", str, "FORMAT", ("parquet", "csv", "arrow", "jsonl")),
         STORE,
     ),
     epilog="Building an exported Parquet or Arrow folder gives the same tophash again: keys and metadata are in a build.yml\n"
     "beside the data.",
+    examples=(
+        ("Write a package into a folder:", "dpk export acme/shop out"),
+        ("One table, as CSV:", "dpk export acme/shop@v1/sales out --format csv"),
+    ),
+    see=("install", "cat-fragment"),
+    prose=True,
 )
 
 

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 COMMAND = Command(
     "init",
     "Make a store: in PATH/.dpk, or at --store or $DPK_STORE, else in .dpk here. Nothing happens where there is one.",
-    (Arg("path", "the folder to make .dpk in", optional=True), STORE),
+    (Arg("path", "the folder to make .dpk in", optional=True, completes="dir"), STORE),
+    details="A store is a folder or URL that holds objects and refs. Where there is a store already, nothing happens to it.",
+    examples=(
+        ("Make a store for this folder and those below it:", "dpk init"),
+        ("Make one in a place of its own:", "dpk init --store /srv/data/store"),
+    ),
+    see=("build", "install", "config"),
+    prose=True,
 )
 
 

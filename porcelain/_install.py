@@ -19,12 +19,24 @@ COMMAND = Command(
     "install",
     "Bring a package with its history and tags from another store. Only what is missing here travels; all of it is verified.",
     (
-        Arg("expr", "owner/name[@revision]"),
-        Arg("remote", "a folder, a URL or the name of a remote (default: the only one, or origin)", optional=True),
-        Opt("--into", "also export it into this folder, which must be empty or absent", str, "DIR"),
+        Arg("expr", "owner/name[@revision]", completes="theirs"),
+        Arg(
+            "remote",
+            "a folder, a URL or the name of a remote (default: the only one, or origin)",
+            optional=True,
+            completes="remote",
+        ),
+        Opt("--into", "also export it into this folder, which must be empty or absent", str, "DIR", completes="dir"),
         Opt("--force", "take the remote's branch even over local commits that it lacks"),
         STORE,
     ),
+    details="Everything that arrives is decoded and checked against its oid before it counts. A store is made where there is none.",
+    examples=(
+        ("Bring a package from a folder:", "dpk install acme/shop ../shared"),
+        ("Bring a tag, and write its tables and files into a folder:", "dpk install acme/shop@v1 origin --into shop"),
+    ),
+    see=("push", "export", "remote", "verify"),
+    prose=True,
 )
 
 

@@ -18,11 +18,17 @@ COMMAND = Command(
     "log",
     "Show the commits of a package, newest first.",
     (
-        Arg("expr", "owner/name[@revision]", metavar="PACKAGE"),
+        Arg("expr", "owner/name[@revision]", metavar="PACKAGE", completes="commit"),
         Opt("-n --max-count", "at most N commits", int, "N"),
         Opt("--oneline", "a line for each commit", view=True),
         STORE,
     ),
+    details="The history is that of the data: each commit and its parents. Who moved a branch and when is in the ref log.",
+    examples=(
+        ("Show the history of a package:", "dpk log acme/shop"),
+        ("The last three commits up to a tag, a line each:", "dpk log acme/shop@v1 -n 3 --oneline"),
+    ),
+    see=("show", "diff", "tag"),
 )
 
 

@@ -19,10 +19,22 @@ COMMAND = Command(
     "ls",
     "List the packages of a store, or the entries of a package or of a folder in it.",
     (
-        Arg("expr", "owner/name[@revision][/path]; all packages if it is left out", metavar="PACKAGE", optional=True),
+        Arg(
+            "expr",
+            "owner/name[@revision][/path]; all packages if it is left out",
+            metavar="PACKAGE",
+            optional=True,
+            completes="expr",
+        ),
         Opt("-r --recursive", "also what is in folders"),
         STORE,
     ),
+    examples=(
+        ("List the packages of the store:", "dpk ls"),
+        ("List all tables and files of a revision:", "dpk ls -r acme/shop@v1"),
+        ("Print the names of all packages:", "dpk ls --json | jq -r .package"),
+    ),
+    see=("show", "log", "ls-tree"),
 )
 
 

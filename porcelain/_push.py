@@ -19,12 +19,25 @@ COMMAND = Command(
     "push",
     "Send a package with its history and tags to another store. Only what is missing there travels.",
     (
-        Arg("package", "owner/name"),
-        Arg("remote", "a folder, a URL or the name of a remote (default: the only one, or origin)", optional=True),
+        Arg("package", "owner/name", completes="package"),
+        Arg(
+            "remote",
+            "a folder, a URL or the name of a remote (default: the only one, or origin)",
+            optional=True,
+            completes="remote",
+        ),
         Opt("--rebase", "put your commits on top of those that the remote has and you lack"),
         Opt("--force", "move the remote's branch even if that drops commits from it"),
         STORE,
     ),
+    details="The remote's branch moves only forward: where it has commits that are lacking here, nothing moves and it ends with 5. "
+    "A store is made at the remote where there is none. What was sent before an interruption is not sent again.",
+    examples=(
+        ("Send a package to a folder:", "dpk push acme/shop ../shared"),
+        ("Put your commits on top of the remote's, and send them:", "dpk push acme/shop origin --rebase"),
+    ),
+    see=("install", "remote"),
+    prose=True,
 )
 
 

@@ -17,13 +17,18 @@ COMMAND = Command(
     "remote",
     "Name other stores: remote list, remote add NAME URL, remote rm NAME.",
     (
-        Arg("action", "list, add or rm (default: list)", optional=True),
-        Arg("name", "the remote's name", optional=True),
-        Arg("url", "its folder or URL", optional=True),
+        Arg("action", "list, add or rm (default: list)", optional=True, choices=("list", "add", "rm")),
+        Arg("name", "the remote's name", optional=True, completes="remote"),
+        Arg("url", "its folder or URL", optional=True, completes="dir"),
         Opt("--user", "for all stores of this user, not only this one"),
         STORE,
     ),
     epilog="A URL must hold no password: credentials come from the environment.",
+    examples=(
+        ("Name a folder, and see what has a name:", "dpk remote add origin /srv/data/shared"),
+        ("", "dpk remote list"),
+    ),
+    see=("push", "install", "config"),
 )
 
 

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 COMMAND = Command(
     "rm",
     "Remove a package's branches and tags, or one tag. Objects stay, and the ref log says who removed it.",
-    (Arg("expr", "owner/name, or owner/name@tag", metavar="PACKAGE"), Opt("-m --message", "why", str, "TEXT"), STORE),
+    (
+        Arg("expr", "owner/name, or owner/name@tag", metavar="PACKAGE", completes="commit"),
+        Opt("-m --message", "why", str, "TEXT"),
+        STORE,
+    ),
+    examples=(
+        ("Remove a tag:", 'dpk rm acme/shop@v1 -m "wrong year"'),
+        ("Remove a package's branches and tags:", "dpk rm acme/shop"),
+    ),
+    see=("tag", "update-ref"),
+    prose=True,
 )
 
 

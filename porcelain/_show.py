@@ -21,10 +21,15 @@ COMMAND = Command(
     "show",
     "Show a package and its commit, a table with its schema and first rows, or the beginning of a file.",
     (
-        Arg("expr", "owner/name[@revision][/path]"),
+        Arg("expr", "owner/name[@revision][/path]", completes="expr"),
         Opt("-n --rows", "rows of a table, or lines of a file (default: 10)", int, "N"),
         STORE,
     ),
+    examples=(
+        ("Show a package and its newest commit:", "dpk show acme/shop"),
+        ("Show a table as of a tag, with three rows:", "dpk show acme/shop@v1/sales -n 3"),
+    ),
+    see=("ls", "log", "cat-object"),
 )
 _ENTRIES, _COLUMNS, _CELL = 40, 200, 28  # for people: entries, columns, and the width of a cell
 _TEXT = 1 << 16  # bytes of a file that are looked at

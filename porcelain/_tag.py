@@ -19,12 +19,19 @@ COMMAND = Command(
     "tag",
     "Give a commit a name. A tag never moves, and its name is not used again.",
     (
-        Arg("package", "owner/name"),
+        Arg("package", "owner/name", completes="package"),
         Arg("name", "the tag, for example v1.2"),
-        Arg("revision", "the commit (default: latest)", optional=True),
+        Arg("revision", "the commit (default: latest)", optional=True, completes="revision"),
         Opt("-m --message", "why", str, "TEXT"),
         STORE,
     ),
+    details="The same tag on the same commit again is no error. A tag that has another value, or had one, is refused with 4.",
+    examples=(
+        ("Name the newest commit:", "dpk tag acme/shop v1"),
+        ("Name the one before it, and say why:", 'dpk tag acme/shop v0.9 latest~1 -m "as delivered"'),
+    ),
+    see=("log", "rm", "show-ref"),
+    prose=True,
 )
 
 

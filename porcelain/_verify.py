@@ -17,11 +17,29 @@ COMMAND = Command(
     "verify",
     "Check every stored byte, and that each commit has all it needs. Ends with 6 if anything is damaged or missing.",
     (
-        Arg("package", "owner/name: only this package (default: the whole store)", optional=True),
+        Arg("package", "owner/name: only this package (default: the whole store)", optional=True, completes="package"),
         Opt("--deep", "also decode every fragment, and recompute its values and statistics"),
-        Opt("--repair", "bring what is damaged or missing from this folder, URL or remote", str, "REMOTE"),
+        Opt(
+            "--repair",
+            "bring what is damaged or missing from this folder, URL or remote",
+            str,
+            "REMOTE",
+            completes="remote",
+        ),
         STORE,
     ),
+    details="Every stored file carries a digest of its bytes, and that is what is checked; --deep also decodes what they hold and "
+    "compares it with the oids. Problems are listed, and none is an error of the command: it goes on to the end, and ends with 6.",
+    examples=(
+        ("Check the whole store:", "dpk verify"),
+        (
+            "Check one package to the last value, and bring what is damaged from a remote:",
+            "dpk verify acme/shop --deep --repair origin",
+        ),
+        ("Check in a script, silent if all is well:", "dpk verify --quiet || echo damaged"),
+    ),
+    see=("install", "cat-object"),
+    prose=True,
 )
 
 
