@@ -1,0 +1,91 @@
+"""Fixtures of real servers: object storage, a proxy in front of it that breaks requests, static web servers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import seaweed
+import staticweb
+from faultproxy import FaultProxy
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says, without being asked, how many tests did not run because there is no object storage."""
+    reasons = [r.longrepr[2] for r in terminalreporter.getreports("skipped") if isinstance(r.longrepr, tuple)]
+    for reason in sorted({reason for reason in reasons if "SeaweedFS" in reason}):
+        terminalreporter.write_line(
+            f"{reasons.count(reason)} tests of S3 were skipped: {reason.removeprefix('Skipped: ')}"
+        )
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweed.Server]:
+    """The SeaweedFS of this test run, shared by its workers."""
+    if reason := seaweed.missing():
+        pytest.skip(reason)
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with seaweed.shared(folder) as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class Account:
+    """The environment of one user of the server, for this process and its children."""
+
+    server: seaweed.Server
+    patch: pytest.MonkeyPatch
+
+    def use(self, keys: seaweed.Keys | None) -> None:
+        """Work with these keys from now on; None: with none."""
+        for name in [n for n in os.environ if n.startswith("AWS_") or n.lower().endswith("_proxy")]:
+            self.patch.delenv(name)
+        for name, value in self.server.environment(keys).items():
+            if keys or "KEY" not in name:
+                self.patch.setenv(name, value)
+
+
+@pytest.fixture
+def account(seaweedfs: seaweed.Server, monkeypatch: pytest.MonkeyPatch) -> Account:
+    """The writer's environment; `account.use(...)` changes to another."""
+    found = Account(seaweedfs, monkeypatch)
+    found.use(seaweedfs.writer)
+    return found
+
+
+@pytest.fixture
+def s3_url(seaweedfs: seaweed.Server, account: Account) -> str:
+    """The URL of an S3 store that does not exist yet; the environment may write to it."""
+    return seaweedfs.fresh_url()
+
+
+@pytest.fixture
+def proxy(seaweedfs: seaweed.Server) -> Iterator[FaultProxy]:
+    """A proxy in front of the server, which counts and breaks requests."""
+    with FaultProxy(seaweedfs.endpoint) as found:
+        yield found
+
+
+@pytest.fixture
+def through(s3_url: str, seaweedfs: seaweed.Server, proxy: FaultProxy) -> str:
+    """The same store as `s3_url`, reached through `proxy`."""
+    return s3_url.replace(seaweedfs.endpoint, proxy.url)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """`serve(folder, ranges=False)` is the URL of a web server over a folder; `serve(folder, plain=True)` Python's own."""
+    with ExitStack() as stack:
+
+        def start(folder: str | Path, *, plain: bool = False, **options: Any) -> str:
+            kind = staticweb.plain if plain else staticweb.served
+            return stack.enter_context(kind(Path(folder), **options))
+
+        yield start
