@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.errors import Format, NotFound, Usage
+from dpkg.listing import read_records
 from dpkg.odb import Odb
 from dpkg.repository import Repository
 
@@ -26,6 +26,10 @@ COMMAND = Command(
         Opt("-p --pretty", "print objects that are JSON indented"),
         Opt("-e --exists", "print nothing; end with 0 if it is there, 3 if not"),
         Opt("--batch", "read names from standard input, a line each"),
+        Opt(
+            "-z --null",
+            "with --batch names end with a NUL, and so do the lines printed, but for the newline after the bytes",
+        ),
         STORE,
     ),
     epilog="--batch prints for each name 'OID TYPE SIZE', a newline, the bytes and a newline, or 'NAME missing'.",
@@ -37,6 +41,19 @@ COMMAND = Command(
     ),
     see=("ls-tree", "rev-parse", "hash-object", "cat-fragment"),
 )
+
+
+class _Named(TypedDict):
+    name: str
+    oid: Oid | None  # null: it is missing
+
+
+class AsJson(_Named, total=False):
+    """An object as JSON: what was asked; the bytes as `value`: JSON, text, or {"base64": …}."""
+
+    type: str
+    size: int  # in bytes
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,7 @@ class Object:
     content: bool = False  # whether its bytes were asked for
     pretty: bool = False
     odb: Odb | None = field(default=None, repr=False)
+    null: bool = field(default=False, repr=False)
 
     def read(self) -> bytes:
         """All bytes, verified. Raises Corrupt."""
@@ -72,10 +90,13 @@ class Object:
             payload = json.dumps(json.loads(payload), indent=2, ensure_ascii=False).encode() + b"\n"
         yield payload
 
-    def as_json(self) -> dict[str, Any]:
-        """What was asked; the bytes as `value`: JSON, text, or {"base64": …}."""
-        known = {"oid": self.oid, "type": self.type, "size": self.size}
-        out: dict[str, Any] = {"name": self.name, **{k: v for k, v in known.items() if v is not None or k == "oid"}}
+    def as_json(self) -> AsJson:
+        """What was asked. Raises Corrupt."""
+        out: AsJson = {"name": self.name, "oid": self.oid}
+        if self.type is not None:
+            out["type"] = self.type
+        if self.size is not None:
+            out["size"] = self.size
         if self.content:
             out["value"] = _value(self.type, self.read())
         return out
@@ -89,16 +110,19 @@ def cat_object(
     pretty: bool = False,
     exists: bool = False,
     batch: bool = False,
+    null: bool = False,
     store: str | None = None,
 ) -> Object | Iterator[Object]:
     """An object, or with `batch` one for each line of standard input. Raises NotFound, Corrupt, Usage."""
     if sum((type, size, pretty, exists, batch)) > 1:
         raise Usage("-t, -s, -p, -e and --batch exclude each other")
+    if null and not batch:
+        raise Usage("-z is for --batch", "give --batch, and names on standard input")
     if batch == (object is not None):
         raise Usage("name an object, or give --batch and names on standard input")
     repository = Repository(store)
     if object is None:
-        return _batch(repository)
+        return _batch(repository, null)
     oid = repository.object_id(object)
     if not repository.odb.has(oid):
         hint = f"it is a fragment: dpk cat-fragment {oid}" if repository.odb.has_fragment(oid) else "check the id"
@@ -111,13 +135,13 @@ def _object(odb: Odb, name: str, oid: Oid, type: bool = True, size: bool = True,
     return Object(name, oid, kind, length, type and size, pretty, odb)
 
 
-def _batch(repository: Repository) -> Iterator[Object]:
-    for line in sys.stdin.buffer:
-        name = line.decode(errors="surrogateescape").rstrip("\r\n")
+def _batch(repository: Repository, null: bool) -> Iterator[Object]:
+    for record in read_records(null, "surrogateescape"):
+        name = record if null else record.rstrip("\r")
         try:
-            yield _object(repository.odb, name, repository.object_id(name))
+            yield replace(_object(repository.odb, name, repository.object_id(name)), null=null)
         except (NotFound, Usage, Format):
-            yield Object(name, None)
+            yield Object(name, None, null=null)
 
 
 def _value(type: str | None, data: bytes) -> Any:
@@ -143,9 +167,10 @@ def render(result: Object | Iterator[Object]) -> Iterator[Shown]:
             yield str(result.size)
         return
     for found in result:
+        end = b"\0" if found.null else b"\n"
         if found.oid is None:
-            yield f"{found.name} missing\n".encode(errors="surrogateescape")
+            yield f"{found.name} missing".encode(errors="surrogateescape") + end
         else:
-            yield f"{found.oid} {found.type} {found.size}\n".encode()
+            yield f"{found.oid} {found.type} {found.size}".encode() + end
             yield from found.chunks()
             yield b"\n"

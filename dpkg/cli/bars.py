@@ -18,9 +18,12 @@ _EVERY = 5.0  # seconds between plain lines
 
 
 @contextmanager
-def shown() -> Iterator[Bars | Lines]:
-    """Show what work tells of itself, until the end of the block."""
-    made = Bars() if sys.stderr.isatty() else Lines()
+def shown(how: str = "") -> Iterator[Bars | Lines]:
+    """Show what work tells of itself, until the end of the block.
+
+    `how` is bar or plain; without it bars on a terminal, lines elsewhere.
+    """
+    made = Bars() if how == "bar" or (not how and sys.stderr.isatty()) else Lines()
     progress.listen(made.advance)
     try:
         yield made
@@ -96,7 +99,8 @@ def _progress() -> Any:
     from dpkg.cli.output import coloured
 
     system = "standard" if coloured(sys.stderr) else None
-    console = Console(stderr=True, color_system=system)  # type: ignore[arg-type]
+    # Bars are made where there is a terminal, or where they were asked for: rich need not look again.
+    console = Console(stderr=True, color_system=system, force_terminal=True)  # type: ignore[arg-type]
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn())
     # Output goes where it is sent: redirecting would take stdout's lines to the terminal when it is a file.
     return Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dpkg.cli.commands import TABLE
+from dpkg.cli.parse import PROGRESS
 from dpkg.command import Opt
 
 if TYPE_CHECKING:
     from dpkg.command import Command, Line
 
-_COMMON = (
+COMMON = (
     ("--json", "print JSON: one object, or one a line"),
-    ("-q, --quiet", "no progress"),
+    ("-q, --quiet", "no progress, and no report of what went well; results that were asked for are printed"),
+    (f"{PROGRESS.flags} {'|'.join(PROGRESS.choices)}", PROGRESS.help),
     ("--debug", "show where an error came from"),
     ("-h, --help", "this help"),
 )
@@ -30,7 +32,7 @@ def overview(version: str) -> Iterator[Line]:
         yield ""
         yield (("bold", group),)
         for name, summary in commands.items():
-            yield ("  ", ("cyan", f"{name:<14}"), summary)
+            yield ("  ", ("cyan", f"{name:<18}"), summary)
     yield ""
     yield "A package is written owner/name[@revision][/path]."
     yield "'dpk COMMAND --help' tells more."
@@ -47,7 +49,7 @@ def of_command(command: Command, width: int) -> Iterator[Line]:
     for title, rows in (
         ("arguments", [(arg.shown.strip("[]"), arg.help) for arg in command.args]),
         ("options", [(_spell(opt, all_flags=True), opt.help) for opt in command.opts]),
-        ("all commands", _COMMON),
+        ("all commands", COMMON),
     ):
         if rows:
             yield ""

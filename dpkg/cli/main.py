@@ -8,6 +8,7 @@ import sys
 
 TYPE_CHECKING = False  # as typing's, which `dpk --version` need not import
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -38,6 +39,10 @@ def _run(args: list[str]) -> int:
 
         sys.stdout.write(f"dpk {__version__}\n")
         return 0
+    if args[:1] == ["__complete"]:  # what the scripts of 'dpk completion' call
+        from dpkg.cli import complete
+
+        return complete.main(args[1:])
     from dpkg.cli import commands, output, parse
 
     name, rest = parse.split(args)
@@ -67,25 +72,29 @@ def _run(args: list[str]) -> int:
 
 def _call(function: Any, module: ModuleType, given: Parsed) -> int:
     """Call a command's function and show its result, which may bring an exit code."""
+    if given.progress == "none" or (not given.progress and given.common & {"json", "quiet"}):
+        return _show(function(**given.values), module, given)
+    from dpkg.cli import bars
+
+    with bars.shown(given.progress) as progress:
+        return _show(function(**given.values), module, given, progress.hide)
+
+
+def _show(result: Any, module: ModuleType, given: Parsed, before: Callable[[], None] = lambda: None) -> int:
     from dpkg.cli import output
 
-    if "json" in given.common or "quiet" in given.common:
-        result = function(**given.values)
-        if "json" in given.common:
-            output.show_json(result)
-        else:
-            output.show(module.render(result, **given.view))
-    else:
-        from dpkg.cli import bars
-
-        with bars.shown() as progress:
-            result = function(**given.values)
-            output.show(module.render(result, **given.view), progress.hide)
+    command = module.COMMAND
+    if "json" in given.common:
+        output.show_json(result, f"dpk.{command.name}/{command.json}", before)
+    elif not ("quiet" in given.common and command.prose) or getattr(result, "exit_code", 0):
+        output.show(module.render(result, **given.view), before)
     return int(getattr(result, "exit_code", 0))
 
 
 def _fail(error: BaseException, args: list[str]) -> int:
     """Say on stderr what went wrong; returns the exit code."""
+    from contextlib import suppress
+
     from dpkg.cli.output import show_error
     from dpkg.cli.parse import common
 
@@ -99,7 +108,9 @@ def _fail(error: BaseException, args: list[str]) -> int:
 
         traceback.print_exception(error, file=sys.stderr)
     said = _for_user(error)
-    show_error(said, "json" in options)
+    with suppress(OSError):  # nobody reads what we say
+        show_error(said, "json" in options)
+        sys.stderr.flush()
     return said.exit_code
 
 

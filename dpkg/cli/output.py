@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
 
 
+ERROR_SCHEMA = "dpk.error/1"
+
+
 def coloured(stream: TextIO) -> bool:
     """Whether to colour: on a terminal, unless NO_COLOR or TERM=dumb say no."""
     return stream.isatty() and not settings.plain_output()
@@ -66,14 +69,18 @@ def show(shown: Iterable[Shown], before: Callable[[], None] = lambda: None) -> N
             stream.write(line(item, colour) + "\n")
 
 
-def show_json(result: Any, before: Callable[[], None] = lambda: None) -> None:
-    """A dataclass as one object; what can be iterated as a line for each item.
+def show_json(result: Any, schema: str, before: Callable[[], None] = lambda: None) -> None:
+    """A dataclass as one object; what can be iterated as a line for each item. Each says by which schema it is made.
 
-    `as_json` says what stands for an item.
+    `as_json` says what stands for an item. A row of data is the member `row`: its columns may have any names.
     """
     for item in result if hasattr(result, "__iter__") else (result,):
         before()
-        sys.stdout.write(to_json(item.as_json() if hasattr(item, "as_json") else item) + "\n")
+        if hasattr(item, "as_json"):
+            members = item.as_json()
+        else:
+            members = {"row": item} if isinstance(item, dict) else _plain(item)
+        sys.stdout.write(to_json({"schema": schema, **members}) + "\n")
 
 
 def to_json(value: Any) -> str:
@@ -103,6 +110,7 @@ def show_error(error: DpkgError, as_json: bool) -> None:
     """An error, on stderr: its sentence, and what to do next; or one JSON object."""
     if as_json:
         said = {
+            "schema": ERROR_SCHEMA,
             "error": type(error).__name__,
             "message": error.message,
             "hint": error.hint,

@@ -8,23 +8,35 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from dpkg.command import Opt
 from dpkg.errors import Usage
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from dpkg.command import Command, Opt
+    from dpkg.command import Arg, Command
 
 # What every command takes: the command line's own options, not the function's.
 COMMON = {"--json": "json", "--quiet": "quiet", "-q": "quiet", "--debug": "debug", "--help": "help", "-h": "help"}
+PROGRESS = Opt(
+    "--progress",
+    "how to show progress (default: a bar on a terminal, else a plain line every few seconds)",
+    str,
+    "HOW",
+    ("bar", "plain", "none"),
+)
 
 
 class Parsed(NamedTuple):
-    """A command line: keyword arguments of the function and of the renderer, and which of the common options are on."""
+    """A command line: keyword arguments of the function and of the renderer, and the common options.
+
+    `progress` is empty where nothing was said.
+    """
 
     values: dict[str, Any]
     view: dict[str, Any]
     common: frozenset[str]
+    progress: str
 
 
 def split(args: list[str]) -> tuple[str | None, list[str]]:
@@ -34,7 +46,7 @@ def split(args: list[str]) -> tuple[str | None, list[str]]:
     """
     at = 0
     while at < len(args) and args[at].startswith("-"):
-        at += 2 if args[at] == "--store" else 1
+        at += 2 if args[at] in ("--store", "--progress") else 1
     before, rest = args[:at], args[at:]
     if not rest:
         if before and not {"-h", "--help"} & set(before):
@@ -53,7 +65,7 @@ def common(args: list[str]) -> frozenset[str]:
 
 def parse(command: Command, args: list[str]) -> Parsed:
     """What `args` give. Only parameters that are given are there: for the others the defaults hold. Raises Usage."""
-    options = {flag: opt for opt in command.opts for flag in opt.flags.split()}
+    options = {flag: opt for opt in (*command.opts, PROGRESS) for flag in opt.flags.split()}
     todo, words, said = deque(args), list[str](), set[str]()
     values: dict[str, Any] = {}
     while todo:
@@ -80,10 +92,11 @@ def parse(command: Command, args: list[str]) -> Parsed:
             said.add(COMMON[flag])
         else:
             values[opt.dest] = True
+    progress = values.pop(PROGRESS.dest, "")
     view = {opt.dest: values.pop(opt.dest) for opt in command.opts if opt.view and opt.dest in values}
     if "help" not in said:
         values.update(_words(command, words))
-    return Parsed(values, view, frozenset(said))
+    return Parsed(values, view, frozenset(said), progress)
 
 
 def _flag(arg: str) -> tuple[str, str | None]:
@@ -128,10 +141,18 @@ def _words(command: Command, words: list[str]) -> dict[str, Any]:
             out[arg.name] = tuple(left)
             left.clear()
         else:
-            out[arg.name] = left.popleft()
+            out[arg.name] = _chosen(arg, left.popleft())
     if left:
         raise Usage(f"'{left[0]}' is one argument too many for 'dpk {command.name}'", _see(command))
     return out
+
+
+def _chosen(arg: Arg, given: str) -> str:
+    """An argument, if it is one of those that may be."""
+    if arg.choices and given not in arg.choices:
+        hint = _near(given, arg.choices) or f"one of: {', '.join(arg.choices)}"
+        raise Usage(f"'{given}' is no {arg.metavar or arg.name.upper()}", hint)
+    return given
 
 
 def _unknown(command: Command, flag: str, known: list[str]) -> Usage:

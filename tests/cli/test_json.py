@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import sys
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 import dpkg
+from dpkg import errors
 from dpkg.cli import commands
 from dpkg.cli.output import to_json
+
+sys.path.insert(0, str(Path(__file__).parent))
+import make_json_schemas as schemas
 
 ONE, MANY = "one object", "a line each"
 # A call of each command on the package of the fixture `sales`, and what its JSON is.
@@ -42,7 +48,19 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "rev-parse": (["acme/sales@v1"], ONE),
     "update-ref": (["acme/sales", "acme/sales@v1"], ONE),
     "show-ref": ([], MANY),
+    "mktree": ([], ONE),
+    "rev-list": (["--objects", "acme/sales"], MANY),
+    "diff-tree": (["acme/sales@v1", "acme/sales"], MANY),
+    "count-objects": (["-v"], MANY),
+    "verify-object": (["-v", "FRAGMENT"], MANY),
+    "for-each-ref": ([], MANY),
+    "fetch-objects": (["./remote", "FRAGMENT"], MANY),
+    "send-objects": (["./remote", "FRAGMENT"], MANY),
+    "ls-remote": (["./remote"], MANY),
+    "read-table": (["acme/sales/transactions"], MANY),
+    "check-ref-format": (["v1"], ONE),
 }
+SILENT = ("update-ref", "check-ref-format")
 
 
 @pytest.fixture
@@ -54,37 +72,130 @@ def files(sales: Any, tmp_path: Any) -> Any:
     return sales
 
 
+def _fragment() -> str:
+    return next(dpkg.plumbing.ls_fragments("acme/sales/transactions")).oid
+
+
 def test_every_command_is_called() -> None:
     assert CALLS.keys() == set(commands.names())
 
 
+@pytest.mark.spec("CLI-3")
 @pytest.mark.parametrize("name", CALLS)
 def test_json(dpk: Callable[..., Any], files: Any, name: str) -> None:
     args, kind = CALLS[name]
-    if args == ["FRAGMENT"]:
-        args = [next(dpkg.plumbing.ls_fragments("acme/sales/transactions")).oid]
+    args = [_fragment() if arg == "FRAGMENT" else arg for arg in args]
     ran = dpk(name, *args, "--json")
     assert ran.err == ""
-    assert ran.lines
-    assert kind == MANY or len(ran.lines) == 1
-    assert all(isinstance(line, dict) for line in ran.lines)
-    results = {
-        frozenset(f.name for f in fields(c) if f.repr)
-        for c in vars(import_module(commands.module_of(name) or "")).values()
-        if is_dataclass(c)
-    }
-    if name not in ("cat-object", "cat-fragment"):  # these print data
-        assert frozenset(ran.lines[0]) in results
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert len(lines) == 1 if kind == ONE else lines
+    holds(name, lines)
+
+
+def holds(name: str, lines: list[Any]) -> None:
+    """Each line is as the published schema says, which refuses a member more or less."""
+    schema = Draft202012Validator(published(name))
+    for line in lines:
+        assert next(iter(line.items())) == ("schema", schemas.version(published(name)))
+        assert list(schema.iter_errors(line)) == []
+        assert not schema.is_valid({**line, "another": 1})
+        assert not schema.is_valid({k: v for k, v in line.items() if k != "schema"})
+
+
+# More calls, for what a command's JSON may hold besides.
+MORE: list[list[str]] = [
+    ["ls", "-r", "acme/sales"],
+    ["show", "acme/sales"],
+    ["show", "acme/sales/README.md"],
+    ["show", "acme/sales/docs"],
+    ["diff", "acme/sales@v1..latest"],
+    ["diff", "acme/sales", "acme/built"],
+    ["cat-object", "-t", "acme/sales"],
+    ["cat-object", "-s", "acme/sales/README.md"],
+    ["cat-object", "-e", "acme/sales"],
+    ["cat-object", "acme/sales/README.md"],
+    ["cat-object", "--batch"],
+    ["ls-fragments", "--paths", "acme/sales/transactions"],
+    ["hash-object", "--table", "files/a.csv"],
+    ["update-ref", "acme/sales", "acme/sales@v1", "none", "--branch", "side"],
+    ["install", "acme/sales", "./remote", "--into", "out"],
+    ["push", "acme/built", "./remote"],
+    ["remote", "list"],
+    ["config", "--unset", "remote.here"],
+    ["ls"],
+]
+
+
+@pytest.mark.spec("CLI-3")
+@pytest.mark.parametrize("args", MORE, ids=" ".join)
+def test_what_else_it_may_hold(dpk: Callable[..., Any], files: Any, args: list[str]) -> None:
+    dpk("build", "acme/built", "files")
+    dpk("remote", "add", "here", "./remote")
+    ran = dpk(*args, "--json", stdin=b"acme/sales\nacme/nothing\n")
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert lines
+    holds(args[0], lines)
+
+
+@pytest.mark.spec("CLI-3")
+def test_damage_as_json(dpk: Callable[..., Any], sales: Any) -> None:
+    next(path for path in Path(sales.url, "objects").rglob("*") if path.is_file()).write_bytes(b"")
+    said = [json.loads(line) for line in dpk("verify", "--json", code=6).out.splitlines()]
+    assert said[0]["problems"]
+    holds("verify", said)
+
+
+@pytest.mark.spec("CLI-4")
+def test_errors_as_json(dpk: Callable[..., Any], sales: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = [KeyboardInterrupt(), *(kind("what", "and then") for kind in errors.DpkgError.__subclasses__())]
+    for error in (ValueError("odd"), *kinds):
+
+        def failing(*_: object, error: BaseException = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("dpkg.porcelain._ls.ls", failing)
+        ran = dpk("ls", "--json", code=None)
+        said = json.loads(ran.err)
+        assert said["exit_code"] == ran.code
+        holds("error", [said])
+
+
+def published(name: str) -> dict[str, Any]:
+    return json.loads((schemas.OUT / f"{name}.json").read_text("utf-8"))  # type: ignore[no-any-return]
+
+
+@pytest.mark.spec("CLI-3")
+def test_the_schemas_are_those_of_the_code() -> None:
+    """After a change: python tests/cli/make_json_schemas.py."""
+    made = schemas.schemas()
+    assert {path.name for path in schemas.OUT.glob("*")} == made.keys()
+    for name, schema in made.items():
+        Draft202012Validator.check_schema(schema)
+        assert (schemas.OUT / name).read_text("utf-8") == schemas.text(schema), name
+
+
+@pytest.mark.spec("CLI-5")
+def test_only_members_are_added_within_a_version() -> None:
+    old = published("log")
+    more, less, other, maybe = (copy.deepcopy(old) for _ in range(4))
+    more["properties"]["size"] = {"type": "integer"}
+    more["required"].append("size")
+    del less["properties"]["author"]
+    other["properties"]["time"] = {"type": "string"}
+    maybe["required"].remove("author")
+    assert schemas.broken(old, old) == schemas.broken(old, more) == []
+    assert schemas.broken(old, less) == ["/properties/author"]
+    assert "/properties/time/type" in schemas.broken(old, other)
+    assert schemas.broken(old, maybe) == ["/author (always there)"]
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_people_and_programs_get_the_same(dpk: Callable[..., Any], files: Any, name: str) -> None:
     """Without --json the command does the same and ends the same; its text is not empty, but for what is silent."""
     args, _ = CALLS[name]
-    if args == ["FRAGMENT"]:
-        args = [next(dpkg.plumbing.ls_fragments("acme/sales/transactions")).oid]
+    args = [_fragment() if arg == "FRAGMENT" else arg for arg in args]
     ran = dpk(name, *args)
-    assert bool(ran.stdout) == (name != "update-ref")
+    assert bool(ran.stdout) == (name not in SILENT)
     assert ran.err == ""
     assert b"\x1b" not in ran.stdout
 

@@ -81,6 +81,7 @@ def test_each_family_has_an_exit_code_of_its_own(dpk: Callable[..., Any], monkey
         assert ran.err == "dpk: what is wrong\n     what to do\n     and then\n"
         said = json.loads(dpk("ls", "--json", code=family.exit_code).err)
         assert said == {
+            "schema": "dpk.error/1",
             "error": family.__name__,
             "message": "what is wrong",
             "hint": "what to do\nand then",

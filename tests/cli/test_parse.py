@@ -89,8 +89,11 @@ def test_what_is_wrong(args: list[str], message: str, hint: str) -> None:
 
 def test_common_options_and_views_are_not_the_functions() -> None:
     parsed = parse(COMMAND, ["--json", "a", "-q", "--oneline", "--debug"])
-    assert parsed == Parsed({"first": "a"}, {"oneline": True}, frozenset(("json", "quiet", "debug")))
+    assert parsed == Parsed({"first": "a"}, {"oneline": True}, frozenset(("json", "quiet", "debug")), "")
     assert parse(COMMAND, ["-qr", "a"]).common == {"quiet"}
+    assert parse(COMMAND, ["a", "--progress=none"]) == Parsed({"first": "a"}, {}, frozenset(), "none")
+    with pytest.raises(Usage, match="'soon' is no value of '--progress'"):
+        parse(COMMAND, ["a", "--progress", "soon"])
 
 
 def test_help_needs_nothing_else() -> None:
