@@ -76,7 +76,7 @@ def diff_trees(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid) -> list[Change]:
     removed: dict[str, TreeEntry] = {}
     added: dict[str, TreeEntry] = {}
     changed: list[tuple[str, TreeEntry, TreeEntry]] = []
-    for path, old, new in _pairs(odb_a, a, odb_b, b, ""):
+    for path, old, new in tree_pairs(odb_a, a, odb_b, b):
         if old and new:
             changed.append((path, old, new))
         elif old:
@@ -149,8 +149,11 @@ def _change(odb_a: Odb, odb_b: Odb, path: str, old: TreeEntry, new: TreeEntry) -
 Pair = tuple[str, TreeEntry | None, TreeEntry | None]
 
 
-def _pairs(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid, prefix: str) -> Iterator[Pair]:
-    """(path, old, new) of every leaf that is not the same on both sides."""
+def tree_pairs(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid, prefix: str = "", recursive: bool = True) -> Iterator[Pair]:
+    """(path, old, new) of every entry that is not the same in two trees; None where there is none.
+
+    With `recursive` those of folders instead of folders, and folders only where their own metadata differs.
+    """
     left, right = differing(odb_a, a, odb_b, b, TREE)
     old = {e.name: e for n in left for e in n.entries}
     new = {e.name: e for n in right for e in n.entries}
@@ -158,8 +161,12 @@ def _pairs(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid, prefix: str) -> Iterator[Pair
         x, y, path = old.get(name), new.get(name), prefix + name
         if x == y:
             continue
-        if x and y and x.type == y.type == "tree":
-            yield from _pairs(odb_a, x.oid, odb_b, y.oid, path + "/")
+        if not recursive:
+            yield path, x, y
+        elif x and y and x.type == y.type == "tree":
+            if x.meta != y.meta:
+                yield path, x, y
+            yield from tree_pairs(odb_a, x.oid, odb_b, y.oid, path + "/")
         elif x and y and "tree" not in (x.type, y.type):
             yield path, x, y
         else:

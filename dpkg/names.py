@@ -60,6 +60,11 @@ def valid_ref(text: str) -> str:
     return text
 
 
+def valid_revision(text: str) -> str:
+    """`text`, if a revision may be written so. Raises Usage."""
+    return _valid_revision(text, text)
+
+
 def is_path(argument: str) -> bool:
     """Whether an argument means a path or URL of this machine's, and not a package."""
     return argument.startswith(("/", "./", "../", "~")) or argument in (".", "..") or "://" in argument

@@ -7,26 +7,48 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dpkg.plumbing._cat_fragment import cat_fragment as cat_fragment
     from dpkg.plumbing._cat_object import cat_object as cat_object
+    from dpkg.plumbing._check_ref_format import check_ref_format as check_ref_format
     from dpkg.plumbing._commit_tree import commit_tree as commit_tree
+    from dpkg.plumbing._count_objects import count_objects as count_objects
+    from dpkg.plumbing._diff_tree import diff_tree as diff_tree
+    from dpkg.plumbing._fetch_objects import fetch_objects as fetch_objects
+    from dpkg.plumbing._for_each_ref import for_each_ref as for_each_ref
     from dpkg.plumbing._hash_object import hash_object as hash_object
     from dpkg.plumbing._ls_fragments import ls_fragments as ls_fragments
+    from dpkg.plumbing._ls_remote import ls_remote as ls_remote
     from dpkg.plumbing._ls_tree import ls_tree as ls_tree
+    from dpkg.plumbing._mktree import mktree as mktree
+    from dpkg.plumbing._read_table import read_table as read_table
+    from dpkg.plumbing._rev_list import rev_list as rev_list
     from dpkg.plumbing._rev_parse import rev_parse as rev_parse
+    from dpkg.plumbing._send_objects import send_objects as send_objects
     from dpkg.plumbing._show_ref import show_ref as show_ref
     from dpkg.plumbing._update_ref import update_ref as update_ref
+    from dpkg.plumbing._verify_object import verify_object as verify_object
     from dpkg.plumbing._write_table import write_table as write_table
     from dpkg.plumbing._write_tree import write_tree as write_tree
 
 __all__ = [
     "cat_fragment",
     "cat_object",
+    "check_ref_format",
     "commit_tree",
+    "count_objects",
+    "diff_tree",
+    "fetch_objects",
+    "for_each_ref",
     "hash_object",
     "ls_fragments",
+    "ls_remote",
     "ls_tree",
+    "mktree",
+    "read_table",
+    "rev_list",
     "rev_parse",
+    "send_objects",
     "show_ref",
     "update_ref",
+    "verify_object",
     "write_table",
     "write_tree",
 ]

@@ -4,60 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dpkg import rowstream
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.errors import NotFound, Usage
 from dpkg.oid import Oid
 from dpkg.repository import Repository
+from dpkg.rowstream import FORMATS, check_format, pick, show
 
 if TYPE_CHECKING:
     from dpkg.command import Shown
 
-_WRITERS = {"csv": "csv", "json": "jsonl", "arrow": "arrows", "parquet": "parquet"}
 COMMAND = Command(
     "cat-fragment",
     "Print the rows of a fragment, verified, as CSV, JSON lines, an Arrow stream or Parquet.",
     (
         Arg("fragment", "the oid of a fragment, or a prefix of one (dpk ls-fragments lists them)"),
-        Opt("--format", "the output (default: csv)", str, "FORMAT", tuple(_WRITERS)),
+        Opt("--format", "the output (default: csv)", str, "FORMAT", tuple(FORMATS)),
         Opt(
             "--columns", "a column, or several separated by commas; may be given more than once", str, "A,B", many=True
         ),
         STORE,
     ),
     epilog="A column whose name holds a comma is named by a --columns of its own.",
-    details="With --json each row is the member 'row' of an object; '--format jsonl' prints the bare rows.",
+    details="With --json each row is the member 'row' of an object; '--format json' prints the bare rows.",
     output="The rows in the format, and nothing else.",
     examples=(
         ("Print the rows of a fragment:", "dpk cat-fragment 3fa9c1d2"),
-        ("Two of its columns, as JSON lines:", "dpk cat-fragment 3fa9c1d2 --columns day,amount --format jsonl"),
+        ("Two of its columns, as JSON lines:", "dpk cat-fragment 3fa9c1d2 --columns day,amount --format json"),
     ),
     see=("ls-fragments", "cat-object"),
 )
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of a fragment, one Arrow record batch.
-
-    Iterating gives them as JSON values, `chunks` as bytes in the format.
-    """
-
-    fragment: Oid
-    format: str
-    batch: Any
-
-    def chunks(self) -> Iterator[bytes]:
-        """The rows in the format, in pieces. Raises Format for what the format cannot hold."""
-        from dpkg.arrow import writers
-
-        return writers.to_chunks(iter([self.batch]), self.batch.schema, _WRITERS[self.format])
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        from dpkg.arrow import writers
-
-        return writers.json_rows([self.batch])
+class Rows(rowstream.Rows):
+    """The rows of a fragment, one Arrow record batch."""
 
 
 def cat_fragment(fragment: str, *, format: str = "csv", columns: Sequence[str] = (), store: str | None = None) -> Rows:
@@ -68,13 +51,12 @@ def cat_fragment(fragment: str, *, format: str = "csv", columns: Sequence[str] =
     from dpkg import tables
     from dpkg.arrow.fragment import describe
 
-    if format not in _WRITERS:
-        raise Usage(f"'{format}' is not a format", f"formats: {', '.join(_WRITERS)}")
+    check_format(format)
     repository = Repository(store)
     oid = _fragment_id(repository, fragment)
     names = describe(tables.fragment_source(repository.odb, oid), oid)[1].names
-    wanted = [name for given in columns for name in ([given] if given in names else given.split(","))]
-    return Rows(oid, format, tables.read_fragment(repository.odb, oid, wanted or None))
+    batch = tables.read_fragment(repository.odb, oid, pick(columns, names))
+    return Rows(oid, format, batch.schema, [batch])
 
 
 def _fragment_id(repository: Repository, text: str) -> Oid:
@@ -95,4 +77,4 @@ def _fragment_id(repository: Repository, text: str) -> Oid:
 
 
 def render(result: Rows) -> Iterator[Shown]:
-    return result.chunks()
+    return show(result)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.errors import NotFound, Storage, Usage
+from dpkg.listing import Listed, read_records, records
 from dpkg.odb import Odb
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
     from dpkg.command import Shown
     from dpkg.oid import Oid
-    from dpkg.store.base import Stat
 
 COMMAND = Command(
     "hash-object",
@@ -24,6 +24,8 @@ COMMAND = Command(
         Arg("files", "files; - is standard input", many=True, optional=True, completes="file"),
         Opt("-w --write", "store the objects"),
         Opt("--stdin", "read standard input"),
+        Opt("--stdin-paths", "read the names of files from standard input, one a line"),
+        Opt("-z --null", "with --stdin-paths names end with a NUL, and so do the ids printed"),
         Opt("--table", "read them as tables: csv, tsv, parquet, arrow, jsonl"),
         Opt("--format", "the format of tables (default: by the file's name or first bytes)", str, "FORMAT"),
         STORE,
@@ -52,30 +54,35 @@ def hash_object(
     *,
     write: bool = False,
     stdin: bool = False,
+    stdin_paths: bool = False,
+    null: bool = False,
     table: bool = False,
     format: str | None = None,
     store: str | None = None,
-) -> Iterator[Hashed]:
+) -> Listed[Hashed]:
     """The ids of files, in order, each computed when it is asked for. With `write` a store is made where there is none.
 
     Raises NotFound, Format, Usage.
     """
-    names = ["-"] if stdin else [files] if isinstance(files, str) else list(files)
-    if stdin == bool(files):
-        raise Usage(
-            "--stdin and files exclude each other" if stdin else "nothing to hash", "name files, or give --stdin"
-        )
+    if (given := stdin + stdin_paths + bool(files)) != 1:
+        said = "files, --stdin and --stdin-paths exclude each other" if given else "nothing to hash"
+        raise Usage(said, "name files, or give --stdin or --stdin-paths")
+    names: Iterable[str] = ["-"] if stdin else [files] if isinstance(files, str) else files
+    if stdin_paths:
+        names = ("./-" if name == "-" else name for name in read_records(null, "surrogateescape"))
     if format and not table:
         raise Usage("--format is for tables", "give --table too")
-    return _hash(Repository(store, create=True).odb if write else None, names, table, format)
+    odb = Repository(store, create=True).odb if write else None
+    return Listed(_hash(odb, names, table, format), null)
 
 
-def _hash(odb: Odb | None, names: list[str], table: bool, format: str | None) -> Iterator[Hashed]:
+def _hash(odb: Odb | None, names: Iterable[str], table: bool, format: str | None) -> Iterator[Hashed]:
     for name in names:
         if table:
             from dpkg.plumbing._write_table import store_table
+            from dpkg.store.memory import Nowhere
 
-            oid, made = store_table(odb or Odb(_Nowhere()), name, format, ())
+            oid, made = store_table(odb or Odb(Nowhere()), name, format, ())
             yield Hashed(oid, "table", made.bytes, name)
         else:
             source = sys.stdin.buffer if name == "-" else name
@@ -105,39 +112,5 @@ def _blob(source: str | BinaryIO) -> tuple[Oid, int]:
     return Oid(hasher.hexdigest()), length
 
 
-class _Nowhere:
-    """A store that keeps nothing: what is written to it only gets its id."""
-
-    url, atomic_create = "nowhere", False
-
-    def get(self, key: str) -> bytes:
-        raise NotFound(f"'{key}' is not kept")
-
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        return self.get(key)
-
-    def put(self, key: str, data: bytes | BinaryIO) -> None:
-        """Nothing is kept."""
-
-    def create(self, key: str, data: bytes) -> bool:
-        return True
-
-    def list(self, prefix: str, limit: int | None = None) -> Iterator[Stat]:
-        return iter(())
-
-    def delete(self, key: str) -> None:
-        """Nothing is there."""
-
-    def stat(self, key: str) -> Stat | None:
-        return None
-
-    def sync(self) -> None:
-        """Nothing is kept."""
-
-    def local_path(self, key: str) -> str | None:
-        return None
-
-
-def render(result: Iterator[Hashed]) -> Iterator[Shown]:
-    for h in result:
-        yield h.oid
+def render(result: Listed[Hashed]) -> Iterator[Shown]:
+    yield from records((h.oid for h in result), result.null)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.errors import Usage
+from dpkg.listing import NULL, quote, records
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
@@ -20,9 +21,11 @@ COMMAND = Command(
     (
         Arg("table", "a table's oid, or owner/name[@revision]/path", completes="expr"),
         Opt("--paths", "where the files are"),
+        NULL,
         STORE,
     ),
-    output="A line for each fragment: OID ROWS BYTES; with --paths the path of its Parquet file.",
+    output="A line for each fragment: OID ROWS BYTES; with --paths the path of its Parquet file, with -z as it is, else quoted if"
+    " it holds quotes or control characters.",
     examples=(
         ("List the fragments of a table:", "dpk ls-fragments acme/shop/sales"),
         ("Hand their files to another engine:", "dpk ls-fragments --paths acme/shop@v1/sales"),
@@ -60,6 +63,6 @@ def ls_fragments(table: str, *, paths: bool = False, store: str | None = None) -
     return (Fragment(e.oid, e.rows, e.bytes, odb.fragment_path(e.oid) if paths else None) for e in entries)
 
 
-def render(result: Iterator[Fragment]) -> Iterator[Shown]:
-    for f in result:
-        yield f.path or f"{f.oid} {f.rows} {f.bytes}"
+def render(result: Iterator[Fragment], null: bool = False) -> Iterator[Shown]:
+    name = str if null else quote
+    yield from records((name(f.path) if f.path else f"{f.oid} {f.rows} {f.bytes}" for f in result), null)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
+from dpkg.listing import NULL, quote, records
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
@@ -19,15 +20,18 @@ COMMAND = Command(
     (
         Arg("tree", "the oid of a tree or commit, or owner/name[@revision][/path]", completes="expr"),
         Opt("-r --recursive", "the entries of folders instead of folders"),
+        NULL,
         STORE,
     ),
-    epilog="Control characters in names are shown as escapes; --json has the names as they are.",
-    output="A line for each entry, in the bytewise order of their names: TYPE OID BYTES, a tab, PATH.",
+    epilog="A name that holds \", \\ or a character that is not printable stands in double quotes with C's escapes, as git writes it;"
+    " with -z and --json names are as they are. 'dpk mktree' reads all three.",
+    output="A line for each entry, in the bytewise order of their names: TYPE OID BYTES, a tab, PATH. An entry with user metadata has"
+    " the oid of its blob after BYTES: TYPE OID BYTES META.",
     examples=(
         ("List a package:", "dpk ls-tree acme/shop"),
         ("All tables and blobs of a revision:", "dpk ls-tree -r acme/shop@v1"),
     ),
-    see=("ls", "cat-object", "write-tree"),
+    see=("ls", "mktree", "diff-tree", "cat-object", "write-tree"),
 )
 
 
@@ -40,7 +44,7 @@ class Entry:
     bytes: int
     rows: int
     path: str
-    meta: Oid | None
+    meta: Oid | None  # the blob of its user metadata
 
 
 def ls_tree(tree: str, *, recursive: bool = False, store: str | None = None) -> Iterator[Entry]:
@@ -56,6 +60,7 @@ def ls_tree(tree: str, *, recursive: bool = False, store: str | None = None) -> 
     return (Entry(e.type, e.oid, e.bytes, e.rows, path, e.meta) for path, e in found)
 
 
-def render(result: Iterator[Entry]) -> Iterator[Shown]:
-    for e in result:
-        yield f"{e.type} {e.oid} {e.bytes}\t{e.path}"
+def render(result: Iterator[Entry], null: bool = False) -> Iterator[Shown]:
+    name = str if null else quote
+    lines = (f"{e.type} {e.oid} {e.bytes}{f' {e.meta}' if e.meta else ''}\t{name(e.path)}" for e in result)
+    yield from records(lines, null)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
+from dpkg.listing import NULL, records
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ COMMAND = Command(
     (
         Arg("expr", "owner/name[@revision][/path], or a prefix of an oid", completes="expr"),
         Opt("--tophash", "the tree of the commit"),
+        NULL,
         STORE,
     ),
     output="The oid.",
@@ -26,7 +28,7 @@ COMMAND = Command(
         ("Print the commit that a tag names:", "dpk rev-parse acme/shop@v1"),
         ("Print the tophash to pin:", "dpk rev-parse --tophash acme/shop"),
     ),
-    see=("show-ref", "cat-object"),
+    see=("show-ref", "rev-list", "check-ref-format", "cat-object"),
 )
 
 
@@ -46,5 +48,5 @@ def rev_parse(expr: str, *, tophash: bool = False, store: str | None = None) -> 
     return Parsed(expr, oid, repository.odb.kind(oid))
 
 
-def render(result: Parsed) -> Iterator[Shown]:
-    yield result.oid
+def render(result: Parsed, null: bool = False) -> Iterator[Shown]:
+    yield from records([result.oid], null)

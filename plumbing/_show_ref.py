@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command
+from dpkg.listing import NULL, records
+from dpkg.reflist import each_ref, refs_of
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
@@ -16,10 +18,10 @@ if TYPE_CHECKING:
 COMMAND = Command(
     "show-ref",
     "List the branches and tags of a package, or of all: commit, then package/heads/NAME or package/tags/NAME.",
-    (Arg("package", "owner/name (default: all)", optional=True, completes="package"), STORE),
+    (Arg("package", "owner/name (default: all)", optional=True, completes="package"), NULL, STORE),
     output="A line for each ref: OID, a space, OWNER/NAME/heads/BRANCH or OWNER/NAME/tags/TAG.",
     examples=(("List the branches and tags of a package:", "dpk show-ref acme/shop"),),
-    see=("rev-parse", "update-ref", "tag"),
+    see=("for-each-ref", "ls-remote", "rev-parse", "update-ref", "tag"),
 )
 
 
@@ -39,18 +41,9 @@ def show_ref(package: str | None = None, *, store: str | None = None) -> Iterato
     repository = Repository(store)
     if package is not None:
         repository.require(package)
-    return _list(repository, [package] if package else list(repository.refs.packages()))
+    found = refs_of(repository.refs, package) if package else each_ref(repository.refs)
+    return (Ref(r.oid, r.package, r.kind, r.name, r.entry.n) for r in found)
 
 
-def _list(repository: Repository, packages: list[str]) -> Iterator[Ref]:
-    for package in packages:
-        for kind, found in (("heads", repository.refs.heads(package)), ("tags", repository.refs.tags(package))):
-            for name, entry in found.items():
-                value = repository.refs.value(package, kind, name)
-                if value is not None:
-                    yield Ref(value, package, kind, name, entry.n)
-
-
-def render(result: Iterator[Ref]) -> Iterator[Shown]:
-    for r in result:
-        yield f"{r.oid} {r.package}/{r.kind}/{r.name}"
+def render(result: Iterator[Ref], null: bool = False) -> Iterator[Shown]:
+    yield from records((f"{r.oid} {r.package}/{r.kind}/{r.name}" for r in result), null)

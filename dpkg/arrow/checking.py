@@ -28,7 +28,7 @@ def check_file(data: bytes, entry: FragmentEntry, schema: Schema) -> fragment.Re
 def check_alone(data: bytes, oid: Oid) -> None:
     """That a file holds the fragment `oid`, by what it says of itself: the oid covers that. Raises Corrupt."""
     entry, schema = fragment.describe(io.BytesIO(data), oid)
-    check_file(data, entry, schema).read()
+    _valid_columns(check_file(data, entry, schema))
 
 
 def check_values(reader: fragment.Reader) -> bytes:
@@ -38,20 +38,25 @@ def check_values(reader: fragment.Reader) -> bytes:
     entry says.
     """
     entry, schema = reader.entry, reader.schema
+    columns = _valid_columns(reader)
+    size = sum(values.total_bytes(array, t) for array, t in zip(columns, schema.types, strict=True))
+    if size != entry.bytes:
+        raise Corrupt(f"fragment {entry.oid} holds {size:,} row bytes, its index says {entry.bytes:,}")
+    return stats_digests(stats_batch([stats_row(columns, schema)], schema), schema)[0]
+
+
+def _valid_columns(reader: fragment.Reader) -> list[pa.Array]:
+    """All columns of a fragment, with values that its schema allows. Raises Corrupt."""
     columns = reader.read()
-    size = 0
-    for array, name, t in zip(columns, schema.names, schema.types, strict=True):
+    for array, name, t in zip(columns, reader.schema.names, reader.schema.types, strict=True):
         try:
             array.validate(full=True)
             to_plain(array, t)
         except (pa.ArrowException, Format) as e:
             raise Corrupt(
-                f"fragment {entry.oid} is forged: column '{name}' holds values that its type does not allow: {e}"
+                f"fragment {reader.entry.oid} is forged: column '{name}' holds values that its type does not allow: {e}"
             ) from None
-        size += values.total_bytes(array, t)
-    if size != entry.bytes:
-        raise Corrupt(f"fragment {entry.oid} holds {size:,} row bytes, its index says {entry.bytes:,}")
-    return stats_digests(stats_batch([stats_row(columns, schema)], schema), schema)[0]
+    return columns
 
 
 def check_stats(data: bytes, leaf: Node, schema: Schema) -> pa.RecordBatch:

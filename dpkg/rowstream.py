@@ -1,0 +1,62 @@
+"""Rows as they go out of a command: in a text format for people, in a binary one for a file or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dpkg.errors import Usage
+
+if TYPE_CHECKING:
+    from dpkg.oid import Oid
+
+FORMATS = {"csv": "csv", "json": "jsonl", "arrow": "arrows", "parquet": "parquet"}  # and the writers' names of them
+_BINARY = ("arrow", "parquet")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one Arrow schema in record batches, to be gone through once.
+
+    Iterating gives them as JSON values, `chunks` as bytes in the format.
+    """
+
+    oid: Oid  # of the table or fragment that they are of
+    format: str
+    schema: Any
+    batches: Iterable[Any]
+
+    def chunks(self) -> Iterator[bytes]:
+        """The rows in the format, in pieces, as they are read. Raises Format for what the format cannot hold."""
+        from dpkg.arrow import writers
+
+        return writers.to_chunks(self.batches, self.schema, FORMATS[self.format])
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        from dpkg.arrow import writers
+
+        return writers.json_rows(self.batches)
+
+
+def check_format(format: str) -> str:
+    """`format`, if it is one. Raises Usage."""
+    if format not in FORMATS:
+        raise Usage(f"'{format}' is not a format", f"formats: {', '.join(FORMATS)}")
+    return format
+
+
+def pick(given: Sequence[str], names: Sequence[str]) -> list[str] | None:
+    """The columns that were asked for, each one or several separated by commas; None: all."""
+    wanted = [given] if isinstance(given, str) else given
+    return [name for text in wanted for name in ([text] if text in names else text.split(","))] or None
+
+
+def show(rows: Rows) -> Iterator[bytes]:
+    """The bytes to print. Raises Usage for a binary format on a terminal."""
+    if rows.format in _BINARY and sys.stdout.isatty():
+        raise Usage(
+            f"{rows.format} is binary, and this is a terminal", "send it to a file or a pipe, or give --format csv"
+        )
+    yield from rows.chunks()
