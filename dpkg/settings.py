@@ -4,6 +4,7 @@
 |---|---|---|---|
 | the store | DPK_STORE | store | the nearest `.dpk/` upward, else the user's data folder |
 | the author | DPK_AUTHOR | author | git's user.name and user.email, else the login name |
+| seconds to wait for an answer of a service | DPK_TIMEOUT | timeout | 60 |
 | a remote's place | | remote.NAME | |
 
 Config files are INI (`[dpkg]`, `[remote]`): the user's (DPK_CONFIG names another), then the store's own `config`
@@ -16,14 +17,16 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from dpkg import address
 from dpkg.errors import NotFound, Storage, Usage
 
 if TYPE_CHECKING:
     from configparser import ConfigParser
 
 STORE_FOLDER = ".dpk"
-KEYS = ("author", "store")
-_ENVIRONMENT = {"author": "DPK_AUTHOR", "store": "DPK_STORE"}
+KEYS = ("author", "store", "timeout")
+_ENVIRONMENT = {"author": "DPK_AUTHOR", "store": "DPK_STORE", "timeout": "DPK_TIMEOUT"}
+_TIMEOUT = 60.0  # seconds
 
 
 class Setting(NamedTuple):
@@ -86,6 +89,22 @@ def _user_folder(kind: str) -> str:
 def expand(place: str) -> str:
     """A store's place made absolute, `~` expanded; URLs stay."""
     return place if "://" in place else os.path.abspath(os.path.expanduser(place))
+
+
+def timeout() -> float:
+    """Seconds to wait for an answer of a service. Raises Usage."""
+    text = os.environ.get("DPK_TIMEOUT", "").strip() or _read(user_config_path()).get("timeout", "")
+    return _seconds(text) if text else _TIMEOUT
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise Usage(f"'{text[:40]}' is no number of seconds to wait", "DPK_TIMEOUT or 'timeout' wants a number, as 60")
+    return seconds
 
 
 def author(config: dict[str, str]) -> str:
@@ -204,14 +223,10 @@ def _check_value(key: str, value: str) -> None:
     """A config file is readable by others and gets copied: nothing secret is written to it."""
     if not value.strip() or any(c < " " or "\ud800" <= c <= "\udfff" for c in value):
         raise Usage(f"this is no value for '{key}'", "a value is one line of text, and not empty")
-    scheme, mark, rest = value.partition("://")
-    if key == "author" or not mark:
-        return
-    if "@" in rest.partition("/")[0] or "?" in rest or "#" in rest:
-        raise Usage(
-            f"the URL for '{key}' may hold a password or key, and is not stored",
-            f"write {scheme}://host/path; credentials come from the environment",
-        )
+    if key == "timeout":
+        _seconds(value)
+    elif key != "author":
+        address.parse(value)
 
 
 def _parser(path: str) -> ConfigParser:

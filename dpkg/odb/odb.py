@@ -54,7 +54,8 @@ class Odb:
             for stat in self.backend.list(prefix):
                 oid = oid_of_key(stat.key)
                 if oid is not None:
-                    yield cast("Place", place), oid, stat.size
+                    size = stat.size if stat.size >= 0 else self._size(stat.key)
+                    yield cast("Place", place), oid, size
 
     def resolve_prefix(self, prefix: str) -> list[Oid]:
         """The oids of objects that start with `prefix`, of 4 to 64 hexadecimal digits, in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dpkg import address
 from dpkg.errors import Usage
 
 if TYPE_CHECKING:
@@ -14,22 +15,33 @@ _memory: dict[str, MemoryBackend] = {}  # memory://name, shared by the whole pro
 
 
 def open_backend(url: str) -> Backend:
-    """The backend at `url`: a folder's path (`~` is the home folder), a file:// URL, or memory://name.
+    """The backend at `url`. Nothing is read or made yet. Raises Usage.
 
-    Every memory://name is one store for the whole process. Nothing is read or made yet.
+    A folder's path (`~` is the home folder), a file:// URL, memory://name (one store for the whole process),
+    s3://bucket/folder (dpkg.address has its options), http(s):// (read only), or what else fsspec knows (dpkg.store.other).
     """
     if not url:
         raise Usage("the address of the store is empty", "give a folder, for example ./store")
-    scheme, mark, rest = url.partition("://")
-    if not mark:
+    scheme, place, _ = parsed = address.parse(url)
+    if not scheme:
         return _open_local(url)
     if scheme == "file":
-        return _open_local(_path_of(url, rest))
+        return _open_local(_path_of(url, place))
     if scheme == "memory":
         from dpkg.store.memory import MemoryBackend
 
-        return _memory.setdefault(rest, MemoryBackend(rest))
-    raise Usage(f"stores at {scheme}:// are not supported yet: use a folder", "give a path, for example ./store")
+        return _memory.setdefault(place, MemoryBackend(place))
+    if scheme == "s3":
+        from dpkg.store.s3 import S3Backend
+
+        return S3Backend(parsed)
+    if scheme in ("http", "https"):
+        from dpkg.store.http import HttpBackend
+
+        return HttpBackend(parsed)
+    from dpkg.store.other import OtherBackend
+
+    return OtherBackend(parsed)
 
 
 def _open_local(path: str) -> Backend:

@@ -12,13 +12,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from dpkg.errors import Storage
+
 
 @dataclass(frozen=True, slots=True)
 class Stat:
     """What a store knows of one key without reading it."""
 
     key: str
-    size: int  # bytes
+    size: int  # bytes; -1 where a listing does not tell (HTTP)
+    etag: str = ""  # another one for another value; empty where the place has none
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The last bytes of a value, and what is needed to read more of the same value."""
+
+    data: bytes
+    size: int  # of the whole value
+    etag: str
 
 
 class Backend(Protocol):
@@ -38,11 +50,18 @@ class Backend(Protocol):
         """All bytes of `key`. Raises NotFound."""
         ...
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
+    def get_range(self, key: str, start: int, length: int, etag: str = "") -> bytes:
         """`length` bytes from `start`, fewer only where the value ends. Raises NotFound.
 
         A negative `start` counts from the end; if it lies before the first byte, it is 0. Past the end there are no
-        bytes.
+        bytes. With an etag, Storage if the value is another one by now: ranges of one value fit together.
+        """
+        ...
+
+    def get_tail(self, key: str, length: int) -> Tail:
+        """The last `length` bytes (all if there are fewer), the size, and the etag for more ranges. Raises NotFound.
+
+        One request: the size need not be known before.
         """
         ...
 
@@ -64,10 +83,11 @@ class Backend(Protocol):
         """
         ...
 
-    def list(self, prefix: str, limit: int | None = None) -> Iterator[Stat]:
+    def list(self, prefix: str, limit: int | None = None, after: str = "") -> Iterator[Stat]:
         """Keys that start with `prefix` (a plain string prefix, not a folder), in bytewise order, at most `limit`.
 
-        Never cached. What is put or deleted while the iterator runs may be seen or not; every other key is seen once.
+        Only those that sort after the string `after`, which need not be a key. Never cached. What is put or deleted
+        while the iterator runs may be seen or not; every other key is seen once.
         """
         ...
 
@@ -92,3 +112,12 @@ class Backend(Protocol):
         The key need not exist.
         """
         ...
+
+
+# What `dpk update-server-info` writes for web servers that show no listings: the keys of all ref entries, a line each.
+SERVER_INFO = "derived/server-info"
+
+
+def replaced(key: str, url: str) -> Storage:
+    """What to raise where a value is not the one of an etag any more."""
+    return Storage(f"'{key}' in {url} was replaced while it was read", "run the same command again")

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from dpkg.errors import NotFound, Storage
-from dpkg.store.base import Stat
+from dpkg.store.base import Stat, Tail
 from dpkg.store.keys import TEMP, check_key, check_prefix, is_part
 
 if TYPE_CHECKING:
@@ -97,7 +97,15 @@ class LocalBackend:
         except OSError as error:
             raise failure(error, "read", path) from error
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
+    def get_range(self, key: str, start: int, length: int, etag: str = "") -> bytes:
+        return self._pread(key, start, length)[0]
+
+    def get_tail(self, key: str, length: int) -> Tail:
+        data, size = self._pread(key, -length, length) if length > 0 else self._pread(key, 0, 0)
+        return Tail(data, size, "")
+
+    def _pread(self, key: str, start: int, length: int) -> tuple[bytes, int]:
+        """Bytes of a range, and the size of the file."""
         path = self._path(key)
         try:
             with open(path, "rb", buffering=0) as file:
@@ -108,7 +116,7 @@ class LocalBackend:
                 while left > 0 and (part := os.pread(file.fileno(), left, start)):
                     parts.append(part)
                     start, left = start + len(part), left - len(part)
-                return b"".join(parts)
+                return b"".join(parts), size
         except _ABSENT:
             raise NotFound(f"'{key}' is not in {self.url}") from None
         except OSError as error:
@@ -128,16 +136,18 @@ class LocalBackend:
             self._note(path)
         return Stat(key, found.st_size)
 
-    def list(self, prefix: str, limit: int | None = None) -> Iterator[Stat]:
+    def list(self, prefix: str, limit: int | None = None, after: str = "") -> Iterator[Stat]:
         folder, slash, start = check_prefix(prefix).rpartition("/")
         if prefix.startswith(f"{TEMP}/"):
             return iter(())
-        return islice(self._walk(folder + slash, start), limit)
+        return islice(self._walk(folder + slash, start, after), limit)
 
-    def _walk(self, folder: str, start: str) -> Iterator[Stat]:
+    def _walk(self, folder: str, start: str, after: str) -> Iterator[Stat]:
         todo = self._scan(folder, start)
         while todo:
             key = todo.pop()
+            if key <= after and not (key.endswith("/") and after.startswith(key)):
+                continue  # and so is all that is in it
             if key.endswith("/"):
                 todo += self._scan(key, "")
                 continue

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from _thread import RLock
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dpkg.errors import NotFound
-from dpkg.store.base import Stat
+from dpkg.store.base import Stat, Tail, replaced
 from dpkg.store.keys import check_key, check_prefix
 
 if TYPE_CHECKING:
@@ -22,23 +22,33 @@ class MemoryBackend:
 
     def __init__(self, name: str = "") -> None:
         self.url = f"memory://{name}"
-        self._values: dict[str, bytes] = {}
+        self._values: dict[str, tuple[bytes, str]] = {}  # each with its etag
         self._keys: list[str] = []  # the keys of _values, sorted
+        self._puts = 0
         self._lock = RLock()
 
-    def get(self, key: str) -> bytes:
+    def _get(self, key: str) -> tuple[bytes, str]:
         check_key(key)
         with self._lock:
-            value = self._values.get(key)
-        if value is None:
+            found = self._values.get(key)
+        if found is None:
             raise NotFound(f"'{key}' is not in {self.url}")
-        return value
+        return found
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        value = self.get(key)
+    def get(self, key: str) -> bytes:
+        return self._get(key)[0]
+
+    def get_range(self, key: str, start: int, length: int, etag: str = "") -> bytes:
+        value, current = self._get(key)
+        if etag not in ("", current):
+            raise replaced(key, self.url)
         if start < 0:
             start = max(0, len(value) + start)
         return value[start : start + max(0, length)]
+
+    def get_tail(self, key: str, length: int) -> Tail:
+        value, etag = self._get(key)
+        return Tail(value[max(0, len(value) - length) :], len(value), etag)
 
     def put(self, key: str, data: bytes | BinaryIO) -> None:
         check_key(key)
@@ -46,7 +56,8 @@ class MemoryBackend:
         with self._lock:
             if key not in self._values:
                 insort(self._keys, key)
-            self._values[key] = value
+            self._puts += 1
+            self._values[key] = value, str(self._puts)
 
     def create(self, key: str, data: bytes) -> bool:
         check_key(key)
@@ -56,15 +67,15 @@ class MemoryBackend:
             self.put(key, data)
             return True
 
-    def list(self, prefix: str, limit: int | None = None) -> Iterator[Stat]:
+    def list(self, prefix: str, limit: int | None = None, after: str = "") -> Iterator[Stat]:
         check_prefix(prefix)
         found: list[Stat] = []
         with self._lock:
-            for i in range(bisect_left(self._keys, prefix), len(self._keys)):
+            for i in range(max(bisect_left(self._keys, prefix), bisect_right(self._keys, after)), len(self._keys)):
                 key = self._keys[i]
                 if not key.startswith(prefix) or (limit is not None and len(found) >= limit):
                     break
-                found.append(Stat(key, len(self._values[key])))
+                found.append(self._stat(key))
         return iter(found)
 
     def delete(self, key: str) -> None:
@@ -76,8 +87,11 @@ class MemoryBackend:
     def stat(self, key: str) -> Stat | None:
         check_key(key)
         with self._lock:
-            value = self._values.get(key)
-        return None if value is None else Stat(key, len(value))
+            return self._stat(key) if key in self._values else None
+
+    def _stat(self, key: str) -> Stat:
+        value, etag = self._values[key]
+        return Stat(key, len(value), etag)
 
     def sync(self) -> None:
         """Nothing here survives a power cut, so there is nothing to do."""
@@ -85,3 +99,10 @@ class MemoryBackend:
     def local_path(self, key: str) -> str | None:
         check_key(key)
         return None
+
+
+class Nowhere(MemoryBackend):
+    """A store that keeps nothing: what is written to it only gets its id."""
+
+    def put(self, key: str, data: bytes | BinaryIO) -> None:
+        """Nothing is kept."""

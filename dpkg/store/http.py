@@ -1,0 +1,240 @@
+"""A store that a web server shows: the files of its folder, as they are, to be read only.
+
+Keys are listed from the server's own listings of folders (Python's http.server, Apache, nginx with autoindex), or where
+it shows none from the file that `dpk update-server-info` writes, as git's dumb protocol does.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from dpkg import settings
+from dpkg.address import Address
+from dpkg.errors import Denied, DpkgError, NotFound, Storage, Usage
+from dpkg.store import web
+from dpkg.store.base import SERVER_INFO, Stat, Tail, replaced
+from dpkg.store.keys import TEMP, check_key, check_prefix, is_part
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    Strings = list[str]  # in the class below `list` is a method
+
+T = TypeVar("T")
+_MOST_LISTING = 64 << 20  # bytes of a listing that are read
+_PASSING = frozenset((429, 500, 502, 503, 504))
+
+
+class _Answer(NamedTuple):
+    status: int
+    headers: Any
+    data: bytes
+
+
+class HttpBackend:
+    """A `Backend` at http(s)://host/folder that only reads; what writes raises Denied."""
+
+    atomic_create = False
+
+    def __init__(self, address: Address) -> None:
+        self.url = f"{address.scheme}://{address.place.rstrip('/')}"
+        if not urlsplit(self.url).hostname:
+            raise Usage(f"'{self.url}' names no host", "write https://host/folder")
+        self._timeout = settings.timeout()
+        self._lock = allocate_lock()
+        self._fs: tuple[int, Any] | None = None
+
+    # Reading
+
+    def get(self, key: str) -> bytes:
+        return self._get(check_key(key)).data
+
+    def get_range(self, key: str, start: int, length: int, etag: str = "") -> bytes:
+        if length <= 0:
+            self._get(check_key(key), {"Range": "bytes=0-0"})
+            return b""
+        if start < 0:
+            return self.get_tail(key, -start).data[:length]
+        answer = self._get(check_key(key), {"Range": f"bytes={start}-{start + length - 1}"})
+        if etag and _etag(answer) != etag:
+            raise replaced(key, self.url)
+        return answer.data if answer.status != 200 else answer.data[start : start + length]
+
+    def get_tail(self, key: str, length: int) -> Tail:
+        answer = self._get(check_key(key), {"Range": f"bytes=-{max(1, length)}"})
+        data, size = answer.data, len(answer.data)
+        if answer.status == 206:
+            size = int(answer.headers.get("Content-Range", f"/{size}").rpartition("/")[2])
+        return Tail(data[max(0, len(data) - length) :], size, _etag(answer))
+
+    def stat(self, key: str) -> Stat | None:
+        try:
+            answer = self._ask("HEAD", check_key(key))
+        except NotFound:
+            return None
+        length = answer.headers.get("Content-Length")
+        return Stat(key, int(length) if length else len(self.get(key)), _etag(answer))
+
+    def list(self, prefix: str, limit: int | None = None, after: str = "") -> Iterator[Stat]:
+        folder, slash, start = check_prefix(prefix).rpartition("/")
+        if prefix.startswith(f"{TEMP}/"):
+            return iter(())
+        return islice(self._walk(folder + slash, start, after), limit)
+
+    def _walk(self, folder: str, start: str, after: str) -> Iterator[Stat]:
+        names = self._folder(folder)
+        if names is None:
+            yield from (Stat(k, -1) for k in self._written(folder + start) if k > after)
+            return
+        todo = sorted((folder + name for name in names if name.startswith(start)), reverse=True)
+        while todo:
+            key = todo.pop()
+            if key <= after and not (key.endswith("/") and after.startswith(key)):
+                continue
+            if key.endswith("/"):
+                todo += sorted((key + name for name in self._folder(key) or ()), reverse=True)
+            else:
+                yield Stat(key, -1)
+
+    def _folder(self, folder: str) -> Strings | None:
+        """Names in a folder, those of folders with a slash, by the server's listing; None where it shows none."""
+        try:
+            answer = self._get(folder)
+        except NotFound:
+            # No such folder, or no listings here at all: the store's own folder tells.
+            return [] if folder and self._folder("") is not None else None
+        except Denied:
+            return None
+        if "html" not in answer.headers.get("Content-Type", "") or len(answer.data) > _MOST_LISTING:
+            return None
+        links = _Links(f"{self.url}/{folder}")
+        links.feed(answer.data.decode(errors="replace"))
+        return [n for n in links.names if folder or n != f"{TEMP}/"] if links.names or folder else None
+
+    def _written(self, prefix: str) -> Strings:
+        """Keys below `prefix` by the file that `dpk update-server-info` writes."""
+        try:
+            lines = self.get(SERVER_INFO).decode(errors="replace").splitlines()
+        except NotFound:
+            raise Storage(
+                f"{self.url} shows no listings of its folders, and has no '{SERVER_INFO}'",
+                "run 'dpk update-server-info' in the store, and put what it writes there too",
+            ) from None
+        return sorted(k for k in lines if k.startswith(prefix) and all(map(is_part, k.split("/"))))
+
+    def local_path(self, key: str) -> str | None:
+        check_key(key)
+        return None
+
+    # Writing
+
+    def put(self, key: str, data: bytes | BinaryIO) -> None:
+        check_key(key)
+        raise self._read_only()
+
+    def create(self, key: str, data: bytes) -> bool:
+        check_key(key)
+        raise self._read_only()
+
+    def delete(self, key: str) -> None:
+        check_key(key)
+        raise self._read_only()
+
+    def sync(self) -> None:
+        """Nothing is written here."""
+
+    def _read_only(self) -> Denied:
+        return Denied(f"{self.url} can only be read", "write to the folder or bucket that the web server shows")
+
+    # Requests
+
+    def _get(self, key: str, headers: dict[str, str] | None = None) -> _Answer:
+        return self._ask("GET", key, headers)
+
+    def _ask(self, method: str, key: str, headers: dict[str, str] | None = None) -> _Answer:
+        url = f"{self.url}/{quote(key)}"
+        fs = self._filesystem()
+
+        async def ask() -> _Answer:
+            session = await fs.set_session()
+            async with session.request(method, url, headers={"Accept-Encoding": "identity", **(headers or {})}) as got:
+                return _Answer(got.status, got.headers, await got.read())
+
+        def attempt() -> _Answer:
+            answer = web.run(ask, self._explain)
+            self._refuse(answer, key)
+            return answer._replace(data=b"") if answer.status == 416 else answer
+
+        return web.patiently(attempt, self._timeout)
+
+    def _refuse(self, answer: _Answer, key: str) -> None:
+        """Raise what an answer without a value means."""
+        status = answer.status
+        if status in (200, 206, 416):
+            return
+        if status in (404, 410):
+            raise NotFound(f"'{key}' is not in {self.url}")
+        if status in _PASSING:
+            raise web.Passing(Storage(f"{self.url} answers with HTTP {status} for '{key}'", "try again later"))
+        if status in (401, 403, 407):
+            raise Denied(f"{self.url} does not let you read '{key}' (HTTP {status})", "ask whoever keeps it")
+        raise Storage(f"{self.url} answers with HTTP {status} for '{key}'", "is this the address of a store?")
+
+    def _explain(self, error: Exception) -> DpkgError | web.Passing:
+        name = type(error).__name__
+        if isinstance(error, TimeoutError) or "Timeout" in name:
+            said = Storage(
+                f"{self.url} does not answer in time", "check the network, or give it longer with DPK_TIMEOUT"
+            )
+        elif "Certificate" in name or "SSL" in name:
+            return Storage(f"{self.url}: the certificate of the server is not trusted", "check the address")
+        elif "InvalidURL" in name or isinstance(error, ValueError):
+            return Usage(f"'{self.url}' is no URL", "write https://host/folder")
+        elif "Connector" in name:
+            said = Storage(f"{self.url} cannot be reached", "is the server up? check the network and the address")
+        else:
+            said = Storage(f"the connection to {self.url} broke off ({name})", "check the network, then try again")
+        return web.Passing(said)
+
+    def _filesystem(self) -> Any:
+        """fsspec's file system of this process: its event loop does not survive a fork."""
+        with self._lock:
+            if self._fs is None or self._fs[0] != os.getpid():
+                self._fs = os.getpid(), self._connect()
+            return self._fs[1]
+
+    def _connect(self) -> Any:
+        from aiohttp import ClientTimeout
+        from fsspec.implementations.http import HTTPFileSystem
+
+        timeout = ClientTimeout(total=None, sock_connect=min(10.0, self._timeout), sock_read=self._timeout)
+        return HTTPFileSystem(client_kwargs={"timeout": timeout, "trust_env": True}, skip_instance_cache=True)
+
+
+def _etag(answer: _Answer) -> str:
+    headers = answer.headers
+    return str(headers.get("ETag") or headers.get("Last-Modified") or "")
+
+
+class _Links(HTMLParser):
+    """The names in a listing of the folder at a URL: links to just below it."""
+
+    def __init__(self, base: str) -> None:
+        super().__init__()
+        self._base = base
+        self.names: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        link = dict(attrs).get("href") if tag == "a" else None
+        if not link:
+            return
+        target = urljoin(self._base, link)
+        name = unquote(target.removeprefix(self._base))
+        if target.startswith(self._base) and is_part(name.removesuffix("/")) and name not in self.names:
+            self.names.append(name)
