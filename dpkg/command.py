@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     # "expr" is owner/name[@revision][/path], "commit" the same without a path, "theirs" a package of the remote;
     # "revision" and "branch" are of the package that an argument before names.
     Completes: TypeAlias = Literal[
-        "", "package", "commit", "expr", "theirs", "revision", "branch", "remote", "key", "command", "file", "dir"
+        "",
+        "package",
+        "commit",
+        "expr",
+        "theirs",
+        "revision",
+        "branch",
+        "remote",
+        "remote-name",
+        "key",
+        "command",
+        "file",
+        "dir",
     ]
     # A part of a line is text, or (style, text); a style is words of "bold dim red green yellow blue magenta cyan".
     Part: TypeAlias = str | tuple[str, str]
@@ -205,6 +217,7 @@ class Grid(NamedTuple):
         for i, row in enumerate(rows):
             row[kept:] = [("dim", f"… {len(widths) - kept:,} more" if i == 0 else "")]
         widths[kept:] = [len(more)]
+        widths[0] = min(widths[0], max(_LEAST, width - 2 * kept - sum(widths[1:])))
 
 
 def grid(

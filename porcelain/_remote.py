@@ -18,7 +18,7 @@ COMMAND = Command(
     "Name other stores: remote list, remote add NAME URL, remote rm NAME.",
     (
         Arg("action", "list, add or rm (default: list)", optional=True, choices=("list", "add", "rm")),
-        Arg("name", "the remote's name", optional=True, completes="remote"),
+        Arg("name", "the remote's name", optional=True, completes="remote-name"),
         Arg("url", "its folder or URL", optional=True, completes="dir"),
         Opt("--user", "for all stores of this user, not only this one"),
         STORE,

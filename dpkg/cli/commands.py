@@ -25,6 +25,7 @@ TABLE: dict[str, dict[str, str]] = {
         "verify": "check that everything stored is whole",
         "rm": "remove a package or tag",
         "config": "read and set options",
+        "completion": "print a script for a shell's TAB key",
     },
     "plumbing": {
         "hash-object": "compute an object id, and with -w store the object",

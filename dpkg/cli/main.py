@@ -86,8 +86,13 @@ def _show(result: Any, module: ModuleType, given: Parsed, before: Callable[[], N
     command = module.COMMAND
     if "json" in given.common:
         output.show_json(result, f"dpk.{command.name}/{command.json}", before)
-    elif not ("quiet" in given.common and command.prose) or getattr(result, "exit_code", 0):
+    elif not ("quiet" in given.common and command.prose and not _code(result)):
         output.show(module.render(result, **given.view), before)
+    return _code(result)
+
+
+def _code(result: Any) -> int:
+    """The exit code that a result brings; that of a stream is known at its end."""
     return int(getattr(result, "exit_code", 0))
 
 

@@ -37,6 +37,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "verify": ([], ONE),
     "rm": (["acme/sales@v1"], ONE),
     "config": (["author", "Bob"], MANY),
+    "completion": (["bash"], ONE),
     "hash-object": (["files/a.csv"], MANY),
     "cat-object": (["acme/sales"], ONE),
     "cat-fragment": (["FRAGMENT"], MANY),

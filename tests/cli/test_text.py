@@ -112,12 +112,13 @@ def test_a_grid_is_as_wide_as_the_terminal_at_most(rows: list[tuple[str, ...]], 
 def test_a_grid_that_drops_columns(widths: list[int], columns: int) -> None:
     rows = [tuple(str(i % 10) * w for i, w in enumerate(widths))] * 2
     first, second = lines(rows, columns, drop=True)
-    assert width(first) <= columns or first == second == rows[0][0]
+    assert width(first) <= columns
     if sum(widths) + 2 * len(widths) - 2 <= columns:
         assert first == second == "  ".join(rows[0])
     else:
         shown = second.split("  ")
-        assert tuple(shown) == rows[0][: len(shown)]
+        assert shown[1:] == list(rows[0][1 : len(shown)])
+        assert shown[0] == rows[0][0] or (len(shown) == 1 and "…" in shown[0])
         assert first.endswith(f"… {len(widths) - len(shown)} more")
 
 
