@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 
-.PHONY: help demo test test-long lint format bench clean
+.PHONY: help demo test test-long test-oldest test-wheel test-big-endian lint format bench clean
 
 help:
 	@echo "make demo       watch real data become a package, change, travel and be imported"
 	@echo "make test       every test (make test-long: the long ones too)"
+	@echo "make test-oldest, test-wheel, test-big-endian   the oldest versions allowed; the wheel by itself; an emulated s390x"
 	@echo "make lint       ruff, mypy --strict, import-linter"
 	@echo "make bench      timings, as ratios within one run"
 
@@ -30,6 +31,27 @@ test: $(VENV)/.installed-test
 test-long: $(VENV)/.installed-test $(VENV)/.installed-spark
 	$(BIN)/python -m pytest -n $(WORKERS)
 
+OLDEST ?= python3.11
+OLDEST_VENV := .venv-oldest
+
+$(OLDEST_VENV)/.installed: pyproject.toml tests/oldest.py
+	@command -v $(OLDEST) >/dev/null || { echo "make test-oldest needs $(OLDEST); OLDEST=/path/to/python3.11 make … names one"; exit 1; }
+	@$(OLDEST) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(OLDEST) is not Python 3.11, the oldest that dpkg runs on"; exit 1; }
+	@$(OLDEST) -m venv --clear $(OLDEST_VENV)
+	@$(OLDEST) tests/oldest.py > $(OLDEST_VENV)/constraints.txt
+	@PIP_CONSTRAINT=$(OLDEST_VENV)/constraints.txt $(OLDEST_VENV)/bin/pip --disable-pip-version-check --quiet install --editable '.[test]'
+	@touch $@
+
+test-oldest: $(OLDEST_VENV)/.installed
+	@echo "with $$($(OLDEST_VENV)/bin/python -V) and: $$(tr '\n' ' ' < $(OLDEST_VENV)/constraints.txt)"
+	$(OLDEST_VENV)/bin/python -m pytest -n $(WORKERS) -m "not long" -p no:cacheprovider
+
+test-wheel: $(BIN)/python
+	$(BIN)/python tests/wheel.py -n $(WORKERS) -m "not long" -p no:cacheprovider
+
+test-big-endian: $(BIN)/python
+	$(BIN)/python tests/spec/big_endian/run.py .big-endian
+
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,4 +66,4 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python tests/bench/run.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo
+	rm -rf $(VENV) $(OLDEST_VENV) .big-endian build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo

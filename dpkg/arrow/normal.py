@@ -19,7 +19,7 @@ MAX_BATCH = 1 << 28  # bytes; larger batches are cut first, so that 32-bit offse
 
 def normalise(batch: pa.RecordBatch, schema: Schema) -> Iterator[pa.RecordBatch]:
     """A record batch as batches of `schema.plain`. Raises Format, naming the column, for values that are refused."""
-    if batch.num_rows > 1 and sum(decoded_bytes(c) for c in batch.columns) > MAX_BATCH:
+    if batch.num_rows > 1 and decoded_size(batch) > MAX_BATCH:
         half = batch.num_rows // 2
         yield from normalise(batch.slice(0, half), schema)
         yield from normalise(batch.slice(half), schema)
@@ -36,7 +36,10 @@ def normalise(batch: pa.RecordBatch, schema: Schema) -> Iterator[pa.RecordBatch]
 
 
 def decoded_bytes(array: pa.Array) -> int:
-    """About how many bytes an array takes decoded; `nbytes` counts shared values of dictionaries and views once."""
+    """About how many bytes an array takes decoded.
+
+    `nbytes` counts shared values of dictionaries and views once, and older Arrow refuses views at any depth.
+    """
     if isinstance(array, pa.ExtensionArray):
         return decoded_bytes(array.storage)
     p, t, n = pa.types, array.type, len(array)
@@ -56,9 +59,16 @@ def decoded_bytes(array: pa.Array) -> int:
     if p.is_list(t) or p.is_large_list(t) or p.is_map(t):
         first, stop = (array.offsets[0].as_py(), array.offsets[-1].as_py()) if n else (0, 0)
         return decoded_bytes(array.values.slice(first, stop - first)) + 4 * n
+    if p.is_fixed_size_list(t):
+        return decoded_bytes(array.values.slice(array.offset * t.list_size, n * t.list_size))
     if p.is_list_view(t) or p.is_large_list_view(t):
         return decoded_bytes(array.values) * (pc.sum(array.sizes).as_py() or 0) // max(len(array.values), 1) + 4 * n
     return int(array.nbytes)
+
+
+def decoded_size(batch: pa.RecordBatch) -> int:
+    """About how many bytes a batch takes decoded."""
+    return sum(map(decoded_bytes, batch.columns))
 
 
 def _is_varying(t: pa.DataType) -> bool:

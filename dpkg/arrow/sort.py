@@ -223,6 +223,6 @@ def _shown(value: Any) -> str:
     """A value for people; the bare number of a date or time that Python has no type for."""
     try:
         plain = value.as_py()
-    except (ValueError, OverflowError, pa.ArrowException):
+    except (ValueError, KeyError, OverflowError, pa.ArrowException):  # KeyError: a time zone that is not known here
         return str(value.value)
     return repr(plain) if isinstance(plain, (str, bytes)) else str(plain)

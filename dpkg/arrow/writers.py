@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dpkg.arrow.normal import decoded_size
 from dpkg.errors import Format, Usage
 
 FORMATS = ("csv", "tsv", "jsonl", "arrow", "arrows", "parquet")
@@ -100,7 +101,7 @@ def _parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[b
     with pq.ParquetWriter(pa.PythonFile(drain, "w"), schema, compression="zstd") as writer:
         for batch in batches:
             held.append(batch)
-            rows, size = rows + batch.num_rows, size + batch.nbytes
+            rows, size = rows + batch.num_rows, size + decoded_size(batch)
             if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
                 writer.write_table(pa.Table.from_batches(held, schema))
                 held, rows, size = [], 0, 0
@@ -113,7 +114,7 @@ def _parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[b
 def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Few enough rows that texts fit 32-bit offsets."""
     for batch in batches:
-        step = max(1, min(_ROWS, _BYTES * batch.num_rows // max(1, batch.nbytes)))
+        step = max(1, min(_ROWS, _BYTES * batch.num_rows // max(1, decoded_size(batch))))
         for start in range(0, batch.num_rows, step):
             yield batch.slice(start, step)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from strategies import FLOATS, GARBAGE, INTS, Plain, cuts, kind, param, storage
 
 _UNIT = {"ms": 10**3, "us": 10**6, "ns": 10**9}
+NULL_KEYS = int(pa.__version__.split(".")[0]) > 25  # Arrow 25 aborts on null keys of maps, also where a null hides them
 
 
 def arrow_type(t: Any) -> pa.DataType:
@@ -233,8 +234,9 @@ def _list_view(rng: random.Random, made: Any, t: Any, values: list[Any]) -> pa.A
 
 def _list(rng: random.Random, made: Any, t: Any, values: list[Any]) -> pa.Array:
     is_map = pa.types.is_map(made)
-    rows = [[GARBAGE] * rng.randint(0, 2) if v is None or v is GARBAGE else v for v in values]
-    lead = [GARBAGE] * rng.randint(0, 2)
+    most = 0 if is_map and not NULL_KEYS else 2
+    rows = [[GARBAGE] * rng.randint(0, most) if v is None or v is GARBAGE else v for v in values]
+    lead = [GARBAGE] * rng.randint(0, most)
     elements = [*lead, *(e for row in rows for e in row), *lead]
     offsets = np.cumsum([len(lead), *(len(row) for row in rows)]).astype(
         np.int64 if pa.types.is_large_list(made) else np.int32
@@ -243,6 +245,7 @@ def _list(rng: random.Random, made: Any, t: Any, values: list[Any]) -> pa.Array:
         fields = [made.key_field, made.item_field]
         parts = [[e if e is GARBAGE else e[i] for e in elements] for i in (0, 1)]
         arrays = [build(rng, f.type, x, part) for f, x, part in zip(fields, param(t), parts, strict=True)]
+        assert NULL_KEYS or arrays[0].null_count == 0  # Arrow 25 aborts also where nobody has counted them yet
         child = pa.Array.from_buffers(pa.struct(fields), len(elements), [None], children=arrays)
     else:
         child = build(rng, made.value_type, param(t), elements)
