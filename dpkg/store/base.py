@@ -9,7 +9,7 @@ exception for a failing place.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from dpkg.errors import Storage
@@ -21,7 +21,7 @@ class Stat:
 
     key: str
     size: int  # bytes; -1 where a listing does not tell (HTTP)
-    etag: str = ""  # another one for another value; empty where the place has none
+    etag: str = field(default="", compare=False)  # another one for another value; empty where the place has none
 
 
 @dataclass(frozen=True, slots=True)
