@@ -25,6 +25,7 @@ COMMAND = Command(
     epilog="""KIND is package (owner/name), ref (a branch or tag), \
 revision (latest, v1, 3fa9c1, v1~2), expr (owner/name[@revision][/path]) \
 or range (owner/name@a..b[/path]). Nothing is looked up, and no store need be there; --json gives the parts.""",
+    output="Nothing.",
     examples=(("before a tag is made", 'dpk check-ref-format "$name" && dpk tag acme/sales "$name"'),),
     see=("rev-parse", "tag"),
 )  # fmt: skip

@@ -31,6 +31,7 @@ COMMAND = Command(
 STATUS is A added, D deleted, M modified (another object, and perhaps other metadata), T of another type now (TYPE is the new one), C \
 only its metadata changed. With -r a folder stands there only as C or M, where its own metadata changed.
 The empty tree is what 'dpk mktree </dev/null' prints.""",
+    output="A line for each entry that differs; see STATUS above.",
     examples=(("what a commit changed", "dpk diff-tree -r acme/sales@latest~1 acme/sales"),),
     see=("ls-tree", "diff"),
 )  # fmt: skip

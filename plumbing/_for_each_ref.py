@@ -73,6 +73,7 @@ FORMAT is text with %(FIELD), %% for %, and %XX for the byte of that hexadecimal
 Fields of a ref: refname, refname:short (package@name), package, kind (heads or tags), name. Of its commit: objectname, tophash, author, \
 time, time:iso, subject; objectname:short, tophash:short. Of the newest entry of its log: n, event, who, why, logtime, logtime:iso.
 Control characters in values are shown as escapes, but with -z they are printed as they are.""",
+    output="A line for each ref, in the order of their names, or by --sort.",
     examples=(
         ("the tags of a package, the newest first", "dpk for-each-ref --sort -time --format '%(name)' acme/sales/tags"),
     ),

@@ -25,8 +25,9 @@ COMMAND = Command(
     (Opt("-z --null", "records end with a NUL, and names in them are as they are"), STORE),
     epilog="""Reads what 'dpk ls-tree' prints, with and without -z and --json: 'TYPE OID BYTES[ META]<TAB>NAME'.
 BYTES may be '-'. META is the blob of the entry's metadata. Objects must be stored; what is said of them is checked.""",
+    output="The oid of the tree.",
     examples=(
-        ("leave one table out", "dpk ls-tree acme/sales | grep -v '\\ttransactions$' | dpk mktree"),
+        ("leave one table out", "dpk ls-tree acme/sales | grep -vw transactions | dpk mktree"),
         ("make the empty tree", "dpk mktree </dev/null"),
     ),
     see=("ls-tree", "commit-tree", "hash-object"),

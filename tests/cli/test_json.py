@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import make_json_schemas as schemas
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -16,9 +16,6 @@ import dpkg
 from dpkg import errors
 from dpkg.cli import commands
 from dpkg.cli.output import to_json
-
-sys.path.insert(0, str(Path(__file__).parent))
-import make_json_schemas as schemas
 
 ONE, MANY = "one object", "a line each"
 # A call of each command on the package of the fixture `sales`, and what its JSON is.
