@@ -89,9 +89,7 @@ def test_json(dpk: Callable[..., Any], fragment: str) -> None:
     ran = dpk("cat-fragment", fragment, "--json")
     rows = [line["row"] for line in ran.lines]
     assert rows == [{"id": 1, "a,b": "x", "a": 0.5}, {"id": 2, "a,b": None, "a": "NaN"}]
-    assert rows == [
-        json.loads(line) for line in dpk("cat-fragment", fragment, "--format", "json").out.splitlines()
-    ]
+    assert rows == [json.loads(line) for line in dpk("cat-fragment", fragment, "--format", "json").out.splitlines()]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpkg.errors import DpkgError, Format
+from dpkg.errors import Format
 from dpkg.listing import parse_ids, quote, read_records, unquote
 from dpkg.objects.node import TreeEntry
 
@@ -76,10 +77,9 @@ def test_what_is_no_name(said: str) -> None:
 
 @given(st.text(max_size=20))
 def test_unquoting_anything_gives_a_name_or_format(text: str) -> None:
-    try:
-        assert unquote(quote(unquote(text))) == unquote(text)
-    except DpkgError as e:
-        assert isinstance(e, Format)
+    with suppress(Format):
+        name = unquote(text)
+        assert unquote(quote(name)) == name
 
 
 # ls-tree | mktree
@@ -116,7 +116,7 @@ def test_lines_as_they_are_documented(dpk: Callable[..., Any], store: Any) -> No
 
 def test_bytes_may_be_left_out(dpk: Callable[..., Any], sales: Any) -> None:
     tree = dpk("rev-parse", "--tophash", "acme/sales").out.strip()
-    lines = [line.split(" ", 2)[:2] + [line.partition("\t")[2]] for line in dpk("ls-tree", tree).out.splitlines()]
+    lines = [[*line.split(" ", 2)[:2], line.partition("\t")[2]] for line in dpk("ls-tree", tree).out.splitlines()]
     text = "".join(f"{type} {oid} -\t{name}\n" for type, oid, name in lines)
     made = dpk("mktree", "--json", stdin=text.encode()).json
     assert (made["oid"], made["entries"]) == (tree, 4)

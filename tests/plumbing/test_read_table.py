@@ -150,11 +150,27 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
+def test_rows_are_read_as_they_are_taken(store: Any, big: pa.Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes the first rows has a few fragments read, not all."""
+    from dpkg import tables
+
+    store.commit("a/b", {"t": pa.concat_tables([big] * 10)})
+    opened: list[str] = []
+    opening = tables.open_fragment
+    monkeypatch.setattr(tables, "open_fragment", lambda odb, e, schema: opened.append(e.oid) or opening(odb, e, schema))
+    fragments = len(list(dpkg.plumbing.ls_fragments("a/b/t")))
+    chunks = dpkg.plumbing.read_table("a/b/t").chunks()
+    for _ in range(3):
+        next(chunks)
+    assert len(opened) <= 4 + tables.WORKERS < fragments
+
+
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_table(store: Any) -> None:
-    """A table of 160 MB takes little more than one of 16."""
+    """A table of 320 MB takes little more than one of 64."""
     rng, peaks = np.random.default_rng(1), []
-    for n in (1, 10):
-        store.commit("a/b", {"t": pa.table({"x": rng.standard_normal(2_000_000 * n)})})
+    for n in (1, 5):
+        store.commit("a/b", {"t": pa.table({"x": rng.standard_normal(8_000_000 * n)})})
         done = subprocess.run([sys.executable, "-c", PEAK, "a/b/t"], capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout))
     assert peaks[1] - peaks[0] < 60_000, peaks  # kB
