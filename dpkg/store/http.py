@@ -164,7 +164,8 @@ class HttpBackend:
         async def ask() -> _Answer:
             session = await fs.set_session()
             async with session.request(method, url, headers={"Accept-Encoding": "identity", **(headers or {})}) as got:
-                return _Answer(got.status, got.headers, await got.read())
+                folder = key and not key.endswith("/") and got.url.path.endswith("/")  # we were sent on to its listing
+                return _Answer(404 if folder else got.status, got.headers, await got.read())
 
         def attempt() -> _Answer:
             answer = web.run(ask, self._explain)

@@ -42,7 +42,8 @@ def try_out(backend: Backend) -> bool:
         with ThreadPoolExecutor(_RACERS, thread_name_prefix="dpkg-probe") as pool:
             for key in keys:
                 won = list(pool.map(lambda value, key=key: backend.create(key, value), values))
-                if won.count(True) != 1 or backend.get(key) != values[won.index(True)]:
+                winners = [value for value, first in zip(values, won, strict=True) if first]
+                if len(winners) > 1 or backend.get(key) not in (winners or values):  # none: its answer was lost
                     return False
         return True
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -60,10 +61,38 @@ def account(seaweedfs: seaweed.Server, monkeypatch: pytest.MonkeyPatch) -> Accou
     return found
 
 
+@pytest.fixture(scope="session")
+def proof(seaweedfs: seaweed.Server) -> bytes:
+    """What a store keeps once its service is proven to create atomically. To prove it takes seconds on SeaweedFS."""
+    from dpkg.store import open_backend
+    from dpkg.store.proof import KEY
+
+    with pytest.MonkeyPatch.context() as patch:
+        Account(seaweedfs, patch).use(seaweedfs.writer)
+        backend = open_backend(seaweedfs.fresh_url())
+        assert backend.atomic_create
+        return backend.get(KEY)
+
+
 @pytest.fixture
-def s3_url(seaweedfs: seaweed.Server, account: Account) -> str:
+def new_store(seaweedfs: seaweed.Server, proof: bytes) -> Callable[..., str]:
+    """`new_store(endpoint)` is the URL of an S3 store in which there is nothing but the proof, also through a proxy."""
+
+    def make(endpoint: str = "") -> str:
+        from dpkg.store.proof import KEY
+
+        name = secrets.token_hex(6)
+        shown = proof.replace(seaweedfs.endpoint.encode(), (endpoint or seaweedfs.endpoint).encode())
+        assert seaweedfs.request("PUT", f"/{seaweed.BUCKET}/{name}/{KEY}", shown) == 200
+        return seaweedfs.url(name, endpoint=endpoint)
+
+    return make
+
+
+@pytest.fixture
+def s3_url(account: Account, new_store: Callable[..., str]) -> str:
     """The URL of an S3 store that does not exist yet; the environment may write to it."""
-    return seaweedfs.fresh_url()
+    return new_store()
 
 
 @pytest.fixture
@@ -74,9 +103,9 @@ def proxy(seaweedfs: seaweed.Server) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def through(s3_url: str, seaweedfs: seaweed.Server, proxy: FaultProxy) -> str:
-    """The same store as `s3_url`, reached through `proxy`."""
-    return s3_url.replace(seaweedfs.endpoint, proxy.url)
+def through(account: Account, new_store: Callable[..., str], proxy: FaultProxy) -> str:
+    """As `s3_url`, but reached through `proxy`."""
+    return new_store(proxy.url)
 
 
 @pytest.fixture
