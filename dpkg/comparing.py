@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from dpkg.index.reader import differing, tree_entries
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, TreeEntry
 from dpkg.objects.table import Table
+from dpkg.objects.typetext import type_text
 
 if TYPE_CHECKING:
     from dpkg.odb import Odb
@@ -243,22 +244,3 @@ def _moved(places: list[int]) -> list[int]:
         kept.add(at)
         at = before[at]
     return [i for i in range(len(places)) if i not in kept]
-
-
-def type_text(t: object) -> str:
-    """A canonical type as people write it: `timestamp[us, UTC]`, `list<int64>`."""
-    if isinstance(t, str):
-        return t
-    assert isinstance(t, dict)
-    kind, p = next(iter(t.items()))
-    if kind == "struct":
-        return f"struct<{', '.join(f'{n}: {type_text(i)}' for n, i in p)}>"
-    if kind == "list":
-        return f"list<{type_text(p)}>"
-    if kind == "fixed_list":
-        return f"list<{type_text(p[1])}>[{p[0]}]"
-    if kind == "map":
-        return f"map<{type_text(p[0])}, {type_text(p[1])}>"
-    if kind == "extension":
-        return f"{p[0]}<{type_text(p[2])}>"
-    return f"{kind}[{', '.join(map(str, p)) if isinstance(p, list) else p}]"

@@ -112,7 +112,7 @@ def _tree(repository: Repository, oid: Oid, base: dict[str, Any]) -> Shown:
 def _table(repository: Repository, entry: TreeEntry, rows: int, base: dict[str, Any]) -> Shown:
     from dpkg import tables
     from dpkg.arrow.writers import json_rows
-    from dpkg.comparing import type_text
+    from dpkg.objects.typetext import type_text
 
     table = tables.read_table_object(repository.odb, entry.oid)
     head = tuple(json_rows(tables.head(repository.odb, table, rows))) if rows else ()

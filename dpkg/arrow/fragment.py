@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -172,18 +173,24 @@ def _needs_storage(t: Type) -> bool:
     return t.kind in ("duration", "fixed_list", "fixed_binary") or any(_needs_storage(i) for i in t.items)
 
 
+def _parquet(source: Any, **options: Any) -> pq.ParquetFile:
+    """A Parquet file at a path, or one that is open already. Arrow would write a path in UTF-8, whatever the locale says."""
+    opened = pa.OSFile(os.fsencode(source)) if isinstance(source, str) else source
+    return pq.ParquetFile(opened, pre_buffer=False, **options)
+
+
 class Reader:
     """Reads one fragment file: its footer once, then any columns, each checked against the fragment's oid (STO-5)."""
 
     def __init__(self, source: Any, entry: FragmentEntry, schema: Schema, most: int = 0) -> None:
-        """`source` is a path or a file; `most` the row bytes allowed (0: ROW-5's). Raises Corrupt if it is not."""
+        """`source` is a path or a file (dpkg.store.ranged for one across a network); `most` the row bytes allowed (0: ROW-5's). Raises Corrupt if it is not."""
         self.entry, self.schema, self._source = entry, schema, source
         if not 0 < entry.rows <= 4 * MAX_TARGET or entry.bytes > (most or most_bytes(entry.rows, schema)):
             raise self._bad("its size is beyond the format's limits")
         self._chunks: list[pages.Chunk] = []  # of the first leaf columns; known once they are read
         self._starts = list(accumulate(map(len, schema.leaves), initial=0))  # of each column's leaves, and the end
         try:
-            self._file = pq.ParquetFile(source, pre_buffer=False)
+            self._file = _parquet(source)
             self.digests = self._digests()
         except (pa.ArrowException, OSError, ValueError) as e:
             raise self._bad(f"its footer cannot be read: {str(e)[:200]}") from None
@@ -232,6 +239,8 @@ class Reader:
         with pages.opened(self._source) as raw:
             if leaf_indices and max(leaf_indices) >= len(self._chunks):
                 self._chunks = pages.chunks(raw, max(leaf_indices) + 1)
+            if hasattr(raw, "fetch"):  # across a network: what is read next, at once
+                raw.fetch((self._chunks[k].start, self._chunks[k].stop) for k in leaf_indices)
             for k in leaf_indices:
                 if self._check_pages(pages.measure(raw, self._chunks[k]), types[k]):
                     risky.append(k)
@@ -240,7 +249,7 @@ class Reader:
             named = [paths[k] for k in risky]
             if any(paths.count(path) > 1 for path in named):  # Arrow would do so for the other column of this name
                 raise self._bad("a column of an ambiguous name would unpack to more than the table may say")
-            file = pq.ParquetFile(self._source, pre_buffer=False, metadata=file.metadata, read_dictionary=named)
+            file = _parquet(self._source, metadata=file.metadata, read_dictionary=named)
         return file.reader.read_row_group(0, column_indices=leaf_indices, use_threads=False)
 
     def _check_pages(self, claim: pages.Claim, t: Type) -> bool:

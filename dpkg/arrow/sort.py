@@ -106,7 +106,7 @@ class _Sorter:
     def _store(self, batches: Iterable[pa.RecordBatch]) -> str:
         path = os.path.join(self._folder, f"{self._made:06d}.arrow")
         self._made += 1
-        with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, self._schema.plain) as writer:
+        with pa.OSFile(os.fsencode(path), "wb") as sink, pa.ipc.new_file(sink, self._schema.plain) as writer:
             for batch in batches:
                 fit = batch.num_rows * BLOCK_BYTES // batch_bytes(batch, self._schema)
                 step = max(1, min(BLOCK_ROWS, fit))
@@ -115,7 +115,7 @@ class _Sorter:
         return path
 
     def _read(self, path: str) -> Iterator[_Block]:
-        reader = pa.ipc.open_file(pa.OSFile(path, "rb"))  # not mapped: pages of a map count as memory
+        reader = pa.ipc.open_file(pa.OSFile(os.fsencode(path), "rb"))  # not mapped: pages of a map count as memory
         for i in range(reader.num_record_batches):
             yield self._block(reader.get_batch(i))
 

@@ -1,5 +1,6 @@
 """Type names as people write them in build.yml: `int64`, `timestamp[us, UTC]`, `decimal(12, 2)`, `list<struct<a: int64>>`.
 
+What `type_text` writes is read back, but for extension types.
 Arrow's own spellings are taken too, but `float`, which is float64 here as in Python. Any of `[]`, `()` and `<>` will do.
 """
 
@@ -44,6 +45,7 @@ _EXAMPLES = (
     "struct<a: int64>",
     "fixed_binary[16]",
 )
+_LISTS = ("list", "fixed_list", "fixed_size_list")
 _OPEN, _CLOSE = "[(<", "])>"
 
 
@@ -67,11 +69,9 @@ def _parse(text: str) -> pa.DataType:
             raise ValueError(text)
         return found
     size = None
-    if (
-        name in ("fixed_size_list", "fixed_list") and text.rstrip()[-1:] == "]" and ">[" in text
-    ):  # Arrow: fixed_size_list<item: T>[n]
-        body, _, size = text.rstrip()[:-1].rpartition("[")
-        inside = _split(body)[1] or ""
+    body, _, last = text.strip().removesuffix("]").rpartition("[")
+    if name in _LISTS and body.endswith(">") and last.isdigit():  # list<T>[n], Arrow: fixed_size_list<item: T>[n]
+        name, inside, size = "fixed_list", _split(body)[1] or "", last
     if name not in _KINDS:
         raise ValueError(text)
     return _KINDS[name]([*_parts(inside), *([size] if size else [])])

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from dpkg.errors import Format
+from dpkg.objects.typetext import type_text
 
 MAX_DEPTH = 32  # below the outermost type
 _EXT_NAME, _EXT_META = b"ARROW:extension:name", b"ARROW:extension:metadata"
@@ -79,7 +80,7 @@ class Type:
         return _field(name, self)
 
     def __str__(self) -> str:
-        return str(self.field("").type) if self.kind != "extension" else f"extension<{self.params[0]}>"
+        return type_text(self.json)  # Arrow prints float32 as `float`, which people take for Python's
 
 
 _PLAIN: dict[str, Any] = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dpkg.command import clean, count, grid, shorten
 from dpkg.errors import NotFound, Usage
+from dpkg.names import parse_expr
 from dpkg.objects.node import TreeEntry
 from dpkg.oid import Oid
 from dpkg.repository import Repository
@@ -30,7 +31,7 @@ def load(expr: str, *, store: str | None = None) -> Tree | Table | Blob:
 
     The commit is fixed now; a later load sees later installs. Raises NotFound, Usage.
     """
-    repository = Repository(store)
+    repository = Repository(store).snapshot(parse_expr(expr).package)
     parsed, oid, commit, entry = repository.entry(expr)
     # Only a tag's name never moves.
     tag = parsed.revision if parsed.revision and _is_tag(repository, parsed.package, parsed.revision) else None
@@ -302,7 +303,7 @@ class Table(Node):
 
     def _columns(self) -> list[tuple[str, str, str]]:
         """Name, type, and whether it is of the key, of the first columns."""
-        from dpkg.comparing import type_text
+        from dpkg.objects.typetext import type_text
 
         table = self._table()
         return [(clean(n), type_text(t), "key" if n in table.key else "") for n, t in table.schema[:_SHOWN]]

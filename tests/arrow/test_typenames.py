@@ -8,8 +8,10 @@ import pytest
 import strategies
 from hypothesis import given
 
+from dpkg.arrow.schema import Schema
 from dpkg.arrow.typenames import parse_type
 from dpkg.errors import Usage
+from dpkg.objects.typetext import type_text
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,9 @@ from dpkg.errors import Usage
         ("list<int64>", pa.list_(pa.int64())),
         ("list[list[decimal(5, 1)]]", pa.list_(pa.list_(pa.decimal128(5, 1)))),
         ("fixed_list(3, float32)", pa.list_(pa.float32(), 3)),
+        ("list<float32>[3]", pa.list_(pa.float32(), 3)),
+        ("list[list<float32>[3]]", pa.list_(pa.list_(pa.float32(), 3))),
+        ("list<list<int8>[3]>[2]", pa.list_(pa.list_(pa.int8(), 3), 2)),
         ("map<utf8, list<int8>>", pa.map_(pa.string(), pa.list_(pa.int8()))),
         (
             "struct<a: int64, b c: timestamp[us, +02:00]>",
@@ -77,6 +82,20 @@ def test_mistakes(text: str, meant: str) -> None:
         parse_type(text)
     assert meant in caught.value.hint
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["float16", "float32", "float64"])
+def test_floats_are_shown_as_they_are_written(name: str) -> None:
+    """Arrow prints float32 as `float`, which in build.yml means float64."""
+    shown = str(Schema.from_json([["x", {"list": name}]]).types[0])
+    assert shown == f"list<{name}>"
+    assert parse_type(shown) == pa.list_(getattr(pa, name)())
+
+
+@given(strategies.TYPES.filter(lambda t: not any(kind in str(t) for kind in ("extension", "struct"))))
+def test_what_is_shown_can_be_written(t: object) -> None:
+    """But for extension types, and names in structs that hold what separates them."""
+    assert parse_type(type_text(t)) == forms.returned("x", t).type
 
 
 UNNAMED = ("extension", "float32", "struct")  # of a float Arrow prints `float`, and a field's name may be anything

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dpkg.arrow.normal import decoded_size
 from dpkg.arrow.readers.base import ColumnRule, ReadOptions, Widened, label, rules_of, unique
 from dpkg.arrow.readers.csvsource import refused
 from dpkg.arrow.readers.declared import converter, type_of
@@ -177,7 +178,7 @@ def arrow(path: str, options: ReadOptions) -> ColumnarSource:
         raise damaged(path, ARROW, e) from None
 
     def read() -> Iterator[pa.RecordBatch]:
-        with pa.memory_map(path) if mapped else open_file(path) as source:
+        with pa.memory_map(os.fsencode(path)) if mapped else open_file(path) as source:
             yield from sliced(opener(source), is_file)
 
     return ColumnarSource(path, schema, read, options, ARROW)
@@ -188,7 +189,7 @@ def sliced(reader: Any, is_file: bool) -> Iterator[pa.RecordBatch]:
     batches = (reader.get_batch(i) for i in range(reader.num_record_batches)) if is_file else reader
     for batch in batches:
         batch.validate(full=True)
-        step = max(1024, min(_ROWS, _BYTES * max(1, batch.num_rows) // max(1, batch.nbytes)))
+        step = max(1024, min(_ROWS, _BYTES * max(1, batch.num_rows) // max(1, decoded_size(batch))))
         for start in range(0, batch.num_rows, step):
             yield batch.slice(start, step)
 

@@ -20,7 +20,7 @@ def open_file(path: str) -> Any:
         raise Format(f"{path} is a directory, not a file", "name a file in it")
     try:
         with open(path, "rb"):
-            return pa.OSFile(path)
+            return pa.OSFile(os.fsencode(path))  # given text, Arrow would write UTF-8, whatever the locale says
     except OSError as e:
         raise failed(path, e) from None
 
