@@ -1,4 +1,4 @@
-"""`dpk update-ref`: move a branch, if it is where you think it is."""
+"""`dpk update-ref`: move a branch, if it is where you think it is; or make a tag."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ COMMAND = Command(
             completes="commit",
         ),
         Opt("--branch", "the branch (default: main)", str, "NAME", completes="branch"),
+        Opt("--tag", "make this tag instead: it never moves, so OLD is none or left out", str, "NAME"),
         Opt("-m --message", "why, for the ref log", str, "TEXT"),
         STORE,
     ),
@@ -35,6 +36,7 @@ COMMAND = Command(
     examples=(
         ("Move main back to a tag, whatever it is now:", 'dpk update-ref acme/shop acme/shop@v1 -m "back to v1"'),
         ("Begin a branch, if there is none:", "dpk update-ref acme/shop acme/shop@v1 none --branch fix"),
+        ("Make a tag of a commit:", "dpk update-ref acme/shop 3fa9c1d2 none --tag v2"),
     ),
     see=("commit-tree", "show-ref", "rev-parse"),
 )
@@ -42,12 +44,13 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class Updated:
-    """A branch and where it moved."""
+    """A branch and where it moved, or a tag and where it is."""
 
     package: str
-    branch: str
+    branch: str | None  # null: it is a tag
     old: Oid | None
     new: Oid
+    tag: str | None = None
 
 
 def update_ref(
@@ -55,16 +58,27 @@ def update_ref(
     new: str,
     old: str | None = None,
     *,
-    branch: str = MAIN,
+    branch: str | None = None,
+    tag: str | None = None,
     message: str = "",
     store: str | None = None,
 ) -> Updated:
-    """Compare and set. Raises Conflict where the branch is not at `old`, NotFound for a commit that is not stored."""
+    """Compare and set a branch (default: main), or make a tag.
+
+    Raises Conflict where the branch is not at `old`, AlreadyExists for a tag that is there, NotFound for a commit that is not stored.
+    """
+    if tag is not None and (branch is not None or old not in (None, "none")):
+        raise Usage("a tag is no branch, and never moves", "give --tag without --branch, and OLD as none or not at all")
     valid_package(package)
     repository = Repository(store)
     target = repository.object_id(new)
     if (kind := repository.odb.kind(target)) != "commit":
-        raise Usage(f"{target} is a {kind}, and a branch names a commit")
+        raise Usage(f"{target} is a {kind}, and a ref names a commit")
+    if tag is not None:
+        repository.odb.sync()
+        repository.refs.create_tag(package, tag, target, who=repository.author(), why=message)
+        return Updated(package, None, None, target, tag)
+    branch = MAIN if branch is None else branch
     if old is None:
         expected = repository.tip(package, branch)
     else:
