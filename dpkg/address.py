@@ -58,5 +58,5 @@ def _options(scheme: str, query: str) -> dict[str, str]:
     if endpoint and (not endpoint.startswith(("http://", "https://")) or "@" in endpoint):
         raise Usage("the option 'endpoint' wants a URL without a user", "for example endpoint=https://s3.example.org")
     if found.get("anonymous", "true") not in ("true", "false"):
-        raise Usage("the option 'anonymous' is true or false")
+        raise Usage("the option 'anonymous' is true or false", "write ?anonymous=true for a public bucket")
     return found

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dpkg.errors import NotFound
+from dpkg.errors import DpkgError, NotFound
 
 if TYPE_CHECKING:
     from dpkg.store.base import Backend
@@ -47,5 +48,6 @@ def try_out(backend: Backend) -> bool:
                     return False
         return True
     finally:
-        for key in keys:
-            backend.delete(key)
+        with suppress(DpkgError):  # what stopped the race says more
+            for key in keys:
+                backend.delete(key)

@@ -58,6 +58,8 @@ def _answered(error: Any, action: str, key: str | None, bucket: str, url: str) -
         return Unmet(f"the condition on {what} does not hold")
     if code in ("InvalidRange", "416"):
         return Beyond(f"{what} is shorter")
+    if code in _FULL:
+        return Storage(f"cannot {action} {what}: the service has no space left ({code})", "free some space")
     if code in _PASSING or status >= 500:
         return Passing(
             Storage(
@@ -71,8 +73,6 @@ def _answered(error: Any, action: str, key: str | None, bucket: str, url: str) -
         )
     if code in _REGION or (code == "400" and action != "write"):
         return _elsewhere(said, meta, bucket, url)
-    if code in _FULL:
-        return Storage(f"cannot {action} {what}: the service has no space left ({code})", "free some space")
     return _refused(code, message, action, what, bucket, url, meta)
 
 
