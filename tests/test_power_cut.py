@@ -114,3 +114,35 @@ def test_nothing_published_is_incomplete(store: Any, tmp_path: Path, disks: dict
         if disk.stat("format"):
             for package in list(Repository(place).refs.packages()):
                 assert dpkg.verify(package, store=place).problems == ()
+
+
+@pytest.mark.spec("STO-9")
+@pytest.mark.parametrize("left", ["empty", "half", "zeros"])
+@pytest.mark.parametrize("call", ["build", "install", "push"])
+def test_what_a_cut_left_of_files_is_written_again(store: Any, tmp_path: Path, call: str, left: str) -> None:
+    """Before the ref was written the power went: the files have their names, not all their bytes. The next run heals."""
+    fill(tmp_path / "src", random.Random(1))
+    target = str(tmp_path / "target")
+
+    def go(place: str) -> None:
+        if call == "build":
+            dpkg.build(PKG, str(tmp_path / "src"), store=place)
+            return
+        dpkg.build(PKG, str(tmp_path / "src"), store=store.url)
+        if call == "push":
+            dpkg.push(PKG, place)
+        else:
+            dpkg.install(PKG, store.url, store=place)
+
+    go(str(tmp_path / "whole"))
+    Repository(target, create=True)
+    cut = 0
+    for file in sorted((tmp_path / "whole").glob("fragments/*/*")):
+        data = file.read_bytes()
+        to = tmp_path / "target" / file.relative_to(tmp_path / "whole")
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes({"empty": b"", "half": data[: len(data) // 2], "zeros": bytes(len(data))}[left])
+        cut += 1
+    assert cut >= 2
+    go(target)
+    assert dpkg.verify(PKG, deep=True, store=target).problems == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from dpkg.errors import Format, NotFound
+from dpkg.errors import Corrupt, Format, NotFound
 from dpkg.objects import canonical_json
 from dpkg.oid import Oid
 
@@ -17,6 +17,7 @@ REQUIRES: frozenset[str] = frozenset()  # the requirements that this program kno
 FORMAT_KEY = "format"
 OBJECTS, FRAGMENTS = "objects/", "fragments/"
 _SUFFIX = ".parquet"
+_DAMAGED = f"is this the folder of a store? its file '{FORMAT_KEY}' says {{\"format\":\"{FORMAT}\",\"requires\":[]}}"
 _NEWER = "upgrade dpkg: the store was written by a newer version"
 
 
@@ -56,7 +57,7 @@ def create_store(backend: Backend) -> None:
 
 
 def open_store(backend: Backend) -> None:
-    """Return if there is a store at `backend` that this program can read. Raises NotFound or Format (STO-1)."""
+    """Return if there is a store at `backend` that this program can read. Raises NotFound, Format, Corrupt (STO-1)."""
     try:
         data = backend.get(FORMAT_KEY)
     except NotFound:
@@ -65,13 +66,14 @@ def open_store(backend: Backend) -> None:
     where = f"the store at {backend.url}"
     try:
         value = json.loads(data[:65536])
-        name, requires = value["format"], value["requires"]
+        name = value["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise Format(f"{where} has a damaged 'format' file", "is this the folder of a store?") from None
+        raise Corrupt(f"{where} has a damaged 'format' file", _DAMAGED) from None
     if name != FORMAT:
         raise Format(f"{where} is of the format '{str(name)[:80]}', and this dpkg reads '{FORMAT}'", _NEWER)
+    requires = value.get("requires")
     if not isinstance(requires, list) or value.keys() != {"format", "requires"}:
-        raise Format(f"{where} has a damaged 'format' file", _NEWER)
+        raise Corrupt(f"{where} has a damaged 'format' file", _DAMAGED)
     unknown = [str(name)[:80] for name in requires if not isinstance(name, str) or name not in REQUIRES]
     if unknown:
         raise Format(f"{where} requires {', '.join(unknown)}, which this dpkg does not know", _NEWER)

@@ -37,8 +37,16 @@ class Odb:
         return self._size(object_key(oid)) >= frame.HEADER.size
 
     def has_fragment(self, oid: Oid) -> bool:
-        """Whether the fragment is stored. Its bytes are not read."""
-        return self._size(fragment_key(oid)) > 0
+        """Whether the fragment is stored; in a folder also that its end is there, which a power cut may have taken."""
+        key = fragment_key(oid)
+        size = self._size(key)
+        if size <= 0 or self.backend.local_path(key) is None:
+            return size > 0
+        try:
+            end = self.backend.get_range(key, -8, 8)
+        except NotFound:
+            return False
+        return end[4:] == b"PAR1" and int.from_bytes(end[:4], "little") + 12 <= size
 
     def size(self, oid: Oid) -> int:
         """The length of the object's payload, from its header alone."""
