@@ -1,6 +1,6 @@
 """Runs the second reader, and what of dpkg needs no Arrow, in a big-endian Python (s390x), emulated by QEMU.
 
-    run.py FOLDER    what is fetched is kept there, and used again
+    run.py FOLDER    what is fetched is kept there, and used again; five to ten minutes
 
 Everything comes from Debian by apt, into FOLDER alone: nothing is installed, no right of root is needed. There is no
 pyarrow for s390x; so of dpkg's own code only frames, objects, nodes, indexes, odb and refs run here. How it handles
@@ -17,7 +17,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-PACKAGES = ["python3-minimal", "libpython3-stdlib", "python3-zstandard", "python3-pytest", "b3sum"]
+PACKAGES = ["python3-minimal", "libpython3-stdlib", "python3-zstandard", "python3-pytest"]
+PACKAGES += ["python3-hypothesis", "b3sum"]
 TESTS = ["tests/spec/test_implementation_objects.py", "tests/objects/test_frame.py", "tests/index", "tests/odb"]
 TESTS += ["tests/test_refs.py"]
 LEFT_OUT = ["tests/spec/test_implementation_objects.py::test_objects"]  # needs Arrow
@@ -74,9 +75,10 @@ def main(folder: Path) -> None:
     if missing:
         sys.exit(f"to test on a big-endian machine, {' and '.join(missing)} must be there: it takes Debian or its kin")
     qemu, root = emulator(folder), folder / "s390x/root"
-    if not (folder / "s390x/complete").exists():
+    complete = folder / "s390x/complete"
+    if not complete.exists() or complete.read_text().split() != PACKAGES:
         Apt(folder / "s390x/apt", "s390x").unpack(PACKAGES, root)
-        (folder / "s390x/complete").touch()
+        complete.write_text(" ".join(PACKAGES))
     run = [qemu, "-L", str(root)]
     python = [*run, str(root / "usr/bin/python3")]
     environment = {
