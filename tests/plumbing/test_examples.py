@@ -94,6 +94,7 @@ def test_nightly_build_of_what_cannot_be_built(script: Callable[..., Any], dpk: 
     assert dpk("for-each-ref").out == ""
 
 
+@pytest.mark.long
 def test_nightly_builds_at_once_lose_none(script: Callable[..., Any], dpk: Callable[..., Any], store: Any) -> None:
     """Each has a commit in the one line of history."""
     names = ["a", "b", "c"]
@@ -206,13 +207,12 @@ def grown(store: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("column", "value", "at"),
     [
-        ("id", "0", 2),
-        ("id", "1", 2),
-        ("id", "4", 5),
         ("id", "7", 8),
         (ODD, "v 6", 7),
         ("maybe", "null", 6),
-        ("maybe", "true", 2),
+        pytest.param("id", "0", 2, marks=pytest.mark.long),
+        pytest.param("id", "4", 5, marks=pytest.mark.long),
+        pytest.param("maybe", "true", 2, marks=pytest.mark.long),
     ],
 )
 def test_first_commit_with(script: Callable[..., Any], grown: list[str], column: str, value: str, at: int) -> None:

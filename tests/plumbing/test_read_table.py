@@ -157,7 +157,7 @@ def test_rows_are_read_as_they_are_taken(store: Any, big: pa.Table, monkeypatch:
     store.commit("a/b", {"t": pa.concat_tables([big] * 10)})
     opened: list[str] = []
     opening = tables.open_fragment
-    monkeypatch.setattr(tables, "open_fragment", lambda odb, e, schema: opened.append(e.oid) or opening(odb, e, schema))
+    monkeypatch.setattr(tables, "open_fragment", lambda odb, e, *more: opened.append(e.oid) or opening(odb, e, *more))
     fragments = len(list(dpkg.plumbing.ls_fragments("a/b/t")))
     chunks = dpkg.plumbing.read_table("a/b/t").chunks()
     for _ in range(3):
