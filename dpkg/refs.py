@@ -32,6 +32,7 @@ _PREFIX = "refs/"
 _TOP = 2**64 - 1
 _HEX = frozenset("0123456789abcdef")
 _ATTEMPTS = 100
+_PASSED = 500  # keys of one log that are listed before the rest is jumped over
 _NULL = type(None)
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "event": str,
@@ -115,7 +116,7 @@ class Refs:
         """Packages that have a branch or tag, in the order of keys; `deleted`: also those that had one."""
         last = ""
         for package, kind, name, n in self._logs(_PREFIX):
-            if package != last and (deleted or self._value_at(_folder(package, kind, name), n) is not None):
+            if package != last and (deleted or self._value_at(folder_of(package, kind, name), n) is not None):
                 yield package
                 last = package
 
@@ -134,7 +135,7 @@ class Refs:
 
     def tip(self, package: str, kind: str, name: str) -> RefEntry | None:
         """The newest entry of a ref's log, or None. One LIST and one GET."""
-        folder = _folder(package, kind, name)
+        folder = folder_of(package, kind, name)
         first = next(self.backend.list(folder, 1), None)
         if first is None:
             return None
@@ -146,13 +147,13 @@ class Refs:
     def value(self, package: str, kind: str, name: str) -> Oid | None:
         """The commit that a ref names, or None if there is no such ref, or no longer (STO-8)."""
         tip = self.tip(package, kind, name)
-        return None if tip is None else self._last(_folder(package, kind, name), tip).oid
+        return None if tip is None else self._last(folder_of(package, kind, name), tip).oid
 
     def log(self, package: str, kind: str, name: str) -> Iterator[RefEntry]:
         """All entries of a ref's log, newest first. Raises Corrupt where one is not what the next one names (STO-7)."""
         tip = self.tip(package, kind, name)
         if tip is not None:
-            yield from self._back(_folder(package, kind, name), tip)
+            yield from self._back(folder_of(package, kind, name), tip)
 
     # Changing it
 
@@ -189,14 +190,14 @@ class Refs:
 
         What the backend has not made durable yet is made so first: an entry never names what a power cut takes away.
         """
-        folder = _folder(package, kind, name)
+        folder = folder_of(package, kind, name)
         if not self.backend.atomic_create:
             raise Storage(f"refs in {self.backend.url} are read-only: it cannot create atomically", "use another store")
         if kind == TAGS and event == "commit" and expected is not None:
             self._refuse_second_value(package, name, self._last(folder, expected))
         n, prev = (0, None) if expected is None else (expected.n + 1, expected.digest)
         entry = RefEntry(n, event, oid, prev, push or self.push, int(time.time()), who, why)
-        data, key = entry.encode(), folder + _key(n)
+        data, key = entry.encode(), entry_key(folder, n)
         self.backend.sync()
         if self.backend.create(key, data) or self.backend.get(key) == data:  # ours, if only the answer was lost
             return entry
@@ -245,7 +246,7 @@ class Refs:
         tail: RefEntry | None = None,
     ) -> RefEntry:
         """Append `event` to a log in which the value is `old`."""
-        folder = _folder(package, kind, name)
+        folder = folder_of(package, kind, name)
         for _ in range(_ATTEMPTS):
             tip = tail or self.start(package, kind, name, who=who)
             last = self._last(folder, tip)
@@ -266,7 +267,7 @@ class Refs:
     def _live(self, package: str, kind: str) -> dict[str, RefEntry]:
         found = {}
         for _, _, name, n in self._logs(f"{_PREFIX}{valid_package(package)}/{kind}/"):
-            folder = _folder(package, kind, name)
+            folder = folder_of(package, kind, name)
             tip = self._entry(folder, n)
             if self._last(folder, tip).oid is not None:
                 found[name] = tip
@@ -274,18 +275,11 @@ class Refs:
 
     def _logs(self, prefix: str) -> Iterator[tuple[str, str, str, int]]:
         """Package, kind, name and newest number of each log under `prefix`."""
-        done = ""
-        for stat in self.backend.list(prefix):
-            if done and stat.key.startswith(done):
-                continue
-            parsed = _parse(stat)
-            if parsed is not None:
-                done = _folder(*parsed[:3])
-                yield parsed
+        return (log for log, _ in newest(self.backend, prefix))
 
     def _entry(self, folder: str, n: int) -> RefEntry:
         """Entry `n` of a log that has it. Raises Corrupt."""
-        key = folder + _key(n)
+        key = entry_key(folder, n)
         where = f"the ref entry '{key}' in {self.backend.url}"
         hint = "the ref's log is damaged; restore it from a copy of the store"
         try:
@@ -356,12 +350,14 @@ def _valid_kind(kind: str) -> str:
     return kind
 
 
-def _folder(package: str, kind: str, name: str) -> str:
+def folder_of(package: str, kind: str, name: str) -> str:
+    """What the keys of a ref's log begin with. Raises Usage."""
     return f"{_PREFIX}{valid_package(package)}/{_valid_kind(kind)}/{valid_ref(name)}/"
 
 
-def _key(n: int) -> str:
-    return f"{_TOP - n:016x}"  # the newest sorts first
+def entry_key(folder: str, n: int) -> str:
+    """The key of entry `n` of a log: the newest sorts first."""
+    return f"{folder}{_TOP - n:016x}"
 
 
 def _number(key: str) -> int | None:
@@ -373,6 +369,29 @@ def _number(key: str) -> int | None:
     return n if n <= canonical_json.MAX_INT else None
 
 
+def newest(backend: Backend, prefix: str) -> Iterator[tuple[tuple[str, str, str, int], Stat]]:
+    """Package, kind, name and newest number of each log under `prefix`, with that entry's place.
+
+    Of a long log only the first keys are listed: a service lists a thousand at once, and the rest is jumped over.
+    """
+    after = ""
+    while True:
+        folder, passed = "", 0
+        for stat in backend.list(prefix, after=after):
+            if folder and stat.key.startswith(folder):
+                passed += 1
+                if passed < _PASSED:
+                    continue
+                after = folder + "~"  # behind all keys of the folder
+                break
+            parsed = _parse(stat)
+            if parsed is not None:
+                folder, passed = folder_of(*parsed[:3]), 0
+                yield parsed, stat
+        else:
+            return
+
+
 def _parse(stat: Stat) -> tuple[str, str, str, int] | None:
     """What the key of an entry says, or None if it is not one."""
     parts = stat.key.split("/")
@@ -381,7 +400,7 @@ def _parse(stat: Stat) -> tuple[str, str, str, int] | None:
         return None
     package, kind, name = f"{parts[1]}/{parts[2]}", parts[3], parts[4]
     try:
-        _folder(package, kind, name)
+        folder_of(package, kind, name)
     except DpkgError:
         return None
     return package, kind, name, n

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
+from copy import copy
 from typing import TYPE_CHECKING
 
 from dpkg import settings
 from dpkg.errors import Corrupt, DpkgError, Format, NotFound, Usage
 from dpkg.names import parse_expr, valid_package
 from dpkg.objects.commit import Commit
-from dpkg.odb import Odb, create_store, open_store
+from dpkg.odb import Odb, create_store, is_remote, open_store
 from dpkg.oid import Oid
 from dpkg.refs import Refs
 from dpkg.store import open_backend
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dpkg.names import Expr
     from dpkg.objects.node import TreeEntry
     from dpkg.refs import RefEntry
+    from dpkg.refs_snapshot import Known
 
 MAIN, LATEST = "main", "latest"
 _STEPS = re.compile(r"~(\d*)$")
@@ -46,6 +48,19 @@ class Repository:
         self.odb = Odb(self.backend)
         self.refs = Refs(self.backend)
         self._author: str | None = None
+
+    def snapshot(self, package: str, known: Known | None = None) -> Repository:
+        """This repository with the refs of `package` as they are now: a remote store is asked for each but once.
+
+        Itself for a folder, where asking costs nothing, and where it is such a snapshot already.
+        """
+        from dpkg.refs_snapshot import RefsSnapshot
+
+        if not is_remote(self.backend) or (isinstance(self.refs, RefsSnapshot) and self.refs.package == package):
+            return self
+        made = copy(self)
+        made.refs = RefsSnapshot(self.refs, package, known)
+        return made
 
     def config(self) -> dict[str, str]:
         """Settings for this store."""
@@ -110,8 +125,13 @@ class Repository:
     def resolve(self, expr: str | Expr) -> tuple[Expr, Oid, Commit]:
         """A package expression's commit. Raises NotFound, Usage; an ambiguous prefix lists its candidates."""
         parsed = parse_expr(expr) if isinstance(expr, str) else expr
-        self.require(parsed.package)
-        oid = self.revision(parsed.package, parsed.revision or LATEST)
+        at = self.snapshot(parsed.package)
+        at.require(parsed.package)
+        oid = at.revision(parsed.package, parsed.revision or LATEST)
+        if is_remote(self.backend):
+            from dpkg import prefetch
+
+            prefetch.read(self.odb, oid)
         return parsed, oid, self.commit(oid)
 
     def revision(self, package: str, revision: str) -> Oid:
@@ -274,6 +294,10 @@ class Repository:
         Raises Conflict if it is elsewhere, or if `tail`, which `start` gave, is no longer the newest entry of its log.
         """
         self.odb.sync()
+        if is_remote(self.backend):
+            from dpkg import prefetch
+
+            prefetch.write(self.odb, self.odb, new)
         self.refs.update(package, "heads", branch, new, old, who=self.author(), why=why, tail=tail)
 
 

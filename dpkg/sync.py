@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from dpkg import prefetch, seen
 from dpkg.command import count
 from dpkg.errors import AlreadyExists, Conflict, Usage
+from dpkg.odb import is_remote
 from dpkg.repository import LATEST, MAIN, Repository
 from dpkg.transfer import Moved, Transfer
 
@@ -54,7 +56,6 @@ def install(
 
     Raises Conflict over local commits that the remote does not have, unless forced; these stay in the ref log.
     """
-    remote.require(package)
     return _Install(local, remote, package, force, revision).run()
 
 
@@ -79,12 +80,22 @@ class _Sync(ABC):
         self._looks: list[Oid | None] = []  # the branch of `there`, each time that it was looked at or moved
 
     def run(self) -> Synced:
+        place, at = self.remote, (self.local.backend, self.remote.url, self.package)
+        known = seen.load(*at) if is_remote(place.backend) else {}
+        before = dict(known)
         for _ in range(_ATTEMPTS):
+            # The refs as they are now. What is decided holds only as long: appending to a log that moved on fails.
+            self.remote = place.snapshot(self.package, known)
+            if self.there is not self.local:
+                self.there = self.remote
             try:
                 done = self._attempt()
-                return replace(done, old=self._looks[0])
             except _Lost as e:
                 lost = e
+                continue
+            if known != before:
+                seen.save(*at, known)
+            return replace(done, old=self._looks[0])
         raise lost.conflict
 
     @abstractmethod
@@ -151,10 +162,16 @@ class _Push(_Sync):
         Transfer(self.local.odb, self.remote.odb, deep=False, moved=self.moved).commits(
             [*wanted, *tags.values()], [theirs]
         )
+        self._prefetch({*wanted, *tags.values()})
         if new and new != theirs and tail:
             self._move(HEADS, MAIN, new, theirs, tail, "push --force" if self.force else "push")
         self._make_tags(tags, tails, "push")
         return Synced(theirs, new, ours, self.moved, tuple(self.tags), kept, ahead, self.rebased)
+
+    def _prefetch(self, commits: set[Oid]) -> None:
+        """Put what readers of these commits need first where they get it at once."""
+        for oid in commits if is_remote(self.remote.backend) else ():
+            prefetch.write(self.local.odb, self.remote.odb, oid)
 
     def _refuse_other_values(self, kept: tuple[str, ...]) -> None:
         for name in kept:
@@ -218,7 +235,10 @@ class _Install(_Sync):
         self.revision = revision
 
     def _attempt(self) -> Synced:
+        self.remote.require(self.package)
         theirs = self.remote.revision(self.package, self.revision or LATEST)
+        if is_remote(self.remote.backend) and theirs != self.local.tip(self.package):
+            prefetch.read(self.remote.odb, theirs)
         tags, kept = self._new_tags(self.remote, self._wanted_tags(theirs))
         tails = {name: self._start(TAGS, name) for name in tags}
         tail = self._start(HEADS, MAIN)

@@ -22,6 +22,7 @@ from dpkg.errors import Corrupt, Format, NotFound, Usage
 from dpkg.index import IndexBuilder, leaves, read_node
 from dpkg.objects.node import FRAGMENTS, FragmentEntry, Node
 from dpkg.objects.table import Table
+from dpkg.odb import is_remote
 from dpkg.oid import Oid
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from dpkg.odb import Odb
 
 WORKERS = max(2, min(8, os.cpu_count() or 2))
+REMOTE_WORKERS = 8  # requests at once: they mostly wait
 Made = tuple[FragmentEntry, StatsRow]
 
 
@@ -113,16 +115,19 @@ def read_table_object(odb: Odb, oid: Oid) -> Table:
         raise Corrupt(f"table {oid} is malformed: {e.message}", "run 'dpk verify'") from None
 
 
-def open_fragment(odb: Odb, entry: FragmentEntry, schema: Schema) -> fragment.Reader:
-    """A fragment's reader, on the file itself where the store is local."""
-    return fragment.Reader(fragment_source(odb, entry.oid), entry, schema)
+def open_fragment(odb: Odb, entry: FragmentEntry, schema: Schema, whole: bool = True) -> fragment.Reader:
+    """A fragment's reader, on the file itself where the store is local. `whole`: most of its columns will be read."""
+    return fragment.Reader(fragment_source(odb, entry.oid, whole), entry, schema)
 
 
-def fragment_source(odb: Odb, oid: Oid) -> Any:
-    """The file of a fragment: its path where the store is local, else its bytes. Raises NotFound."""
+def fragment_source(odb: Odb, oid: Oid, whole: bool = True) -> Any:
+    """The file of a fragment: its path where the store is local; else all of it, or a file that gets what is read.
+
+    Raises NotFound.
+    """
     path = odb.fragment_path(oid)
     if path is None:
-        return io.BytesIO(odb.read_fragment_file(oid))
+        return io.BytesIO(odb.read_fragment_file(oid)) if whole else odb.open_fragment_file(oid)
     if not os.path.isfile(path):
         raise NotFound(
             f"fragment {oid} is not in {odb.backend.url}", "install the package again from a store that has it"
@@ -164,16 +169,18 @@ def scan(odb: Odb, table: Table, columns: Sequence[str] | None = None, filter: A
     names = pick_columns(schema, columns)
     given = None if filter is None else scanning.expression(filter)
     needed = scanning.columns_of(given, schema) if given is not None else []
+    whole = given is None and len(set(names)) == len(schema.names)
     pending: deque[Future[pa.RecordBatch]] = deque()
-    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-scan")
+    workers = REMOTE_WORKERS if is_remote(odb.backend) else WORKERS
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="dpkg-scan")
 
     def read(entry: FragmentEntry) -> pa.RecordBatch:
-        return scanning.read_rows(open_fragment(odb, entry, schema), schema, names, given, needed)
+        return scanning.read_rows(open_fragment(odb, entry, schema, whole), schema, names, given, needed)
 
     try:
         for entry in _selected(odb, table, schema, given, needed):
             pending.append(pool.submit(read, entry))
-            while len(pending) > WORKERS:
+            while len(pending) > workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dpkg import sync
+from dpkg import settings, sync
 from dpkg.command import STORE, Arg, Command, Opt, count, shorten
 from dpkg.errors import NotFound, Usage
 from dpkg.names import parse_expr
@@ -75,8 +75,11 @@ def install(
 
         exporting.check_target(into)
     source = _open(_remote(remote, store))
-    source.require(parsed.package)
-    local = Repository(store, create=True)
+    try:
+        local = Repository(store)
+    except NotFound:
+        source.require(parsed.package)  # no store is made for what is not there
+        local = Repository(store, create=True)
     done = sync.install(local, source, parsed.package, parsed.revision, force=force)
     assert done.commit is not None
     tophash = local.commit(done.commit).tree
@@ -107,8 +110,6 @@ def _open(place: str) -> Repository:
 
 def _remote(remote: str | None, store: str | None) -> str:
     """The remote's place; the local store, whose remotes count, may not exist yet."""
-    from dpkg import settings
-
     return settings.remote(remote, settings.load(settings.find_store(store)))
 
 

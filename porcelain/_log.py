@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt, when
 from dpkg.errors import Usage
+from dpkg.names import parse_expr
 from dpkg.repository import MAIN, Repository
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ def log(expr: str, *, max_count: int | None = None, store: str | None = None) ->
     """The commits that a revision reaches, newest first, read as they are asked for. Raises NotFound, Usage."""
     if max_count is not None and max_count < 0:
         raise Usage("a number of commits is not negative")
-    repository = Repository(store)
-    parsed, start, _ = repository.resolve(expr)
+    parsed = parse_expr(expr)
+    repository = Repository(store).snapshot(parsed.package)
+    _, start, _ = repository.resolve(parsed)
     if parsed.path:
         raise Usage(f"'{expr}' names a part of a package", f"the log is of whole packages: dpk log {parsed.package}")
     return _entries(repository, parsed.package, start, max_count)

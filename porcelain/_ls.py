@@ -74,7 +74,8 @@ def _packages(repository: Repository) -> Iterator[Package]:
     from dpkg.objects.node import TREE
 
     for name in repository.refs.packages():
-        tip, tags = repository.tip(name), tuple(repository.refs.tags(name))
+        at = repository.snapshot(name)
+        tip, tags = at.tip(name), tuple(at.refs.tags(name))
         if tip is None:
             yield Package(name, None, None, None, 0, 0, tags)
             continue

@@ -183,7 +183,10 @@ class Reader:
     """Reads one fragment file: its footer once, then any columns, each checked against the fragment's oid (STO-5)."""
 
     def __init__(self, source: Any, entry: FragmentEntry, schema: Schema, most: int = 0) -> None:
-        """`source` is a path or a file (dpkg.store.ranged for one across a network); `most` the row bytes allowed (0: ROW-5's). Raises Corrupt if it is not."""
+        """`source` is a path or a file (dpkg.store.ranged: one across a network); `most` the row bytes allowed (0: ROW-5's).
+
+        Raises Corrupt if it is not the fragment of `entry`.
+        """
         self.entry, self.schema, self._source = entry, schema, source
         if not 0 < entry.rows <= 4 * MAX_TARGET or entry.bytes > (most or most_bytes(entry.rows, schema)):
             raise self._bad("its size is beyond the format's limits")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from dpkg.errors import Corrupt, Format, NotFound
+from dpkg.errors import Corrupt, Format, NotFound, Storage
 from dpkg.objects import canonical_json
 from dpkg.oid import Oid
 
@@ -46,14 +46,18 @@ def oid_of_key(key: str) -> Oid | None:
 
 def create_store(backend: Backend) -> None:
     """Make the store at `backend`, unless it is there. Raises Format if what is there is not of our format."""
-    data = canonical_json.encode({"format": FORMAT, "requires": []})
-    if backend.atomic_create:
-        made = backend.create(FORMAT_KEY, data)
-    elif made := backend.stat(FORMAT_KEY) is None:
-        backend.put(FORMAT_KEY, data)
-        backend.sync()
-    if not made:
+    try:
         open_store(backend)
+        return
+    except NotFound:
+        pass
+    if not backend.atomic_create:
+        raise Storage(
+            f"no store can be made at {backend.url}: it is not known to create atomically, so refs there are read-only",
+            "use a folder or a bucket that honours If-None-Match",
+        )
+    if not backend.create(FORMAT_KEY, canonical_json.encode({"format": FORMAT, "requires": []})):
+        open_store(backend)  # someone else made it meanwhile
 
 
 def open_store(backend: Backend) -> None:

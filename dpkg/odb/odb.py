@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from dpkg.errors import Corrupt, NotFound, Usage
 from dpkg.objects import frame
+from dpkg.odb.held import Held
 from dpkg.odb.layout import FRAGMENTS, OBJECTS, fragment_key, object_key, oid_of_key
 from dpkg.oid import Oid, digest
 from dpkg.store.local import LocalBackend, failure
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from dpkg.objects.frame import Kind
     from dpkg.store.base import Backend
+    from dpkg.store.ranged import RangedFile
 
     Place = Literal["object", "fragment"]
 
@@ -24,11 +26,17 @@ _DAMAGED = "get it again from another store that has it; other objects are not a
 _MISSING = "check the id, or get what is missing from the store that it came from"
 
 
+def is_remote(backend: Backend) -> bool:
+    """Whether keys have no path here: then each request may cross a network."""
+    return backend.local_path("format") is None
+
+
 class Odb:
-    """The objects and fragments in `backend`. As thread-safe as the backend: all state is in it."""
+    """The objects and fragments in `backend`. As thread-safe as the backend. `held` spares a remote one requests."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self.held = Held() if is_remote(backend) else None
 
     # What is there
 
@@ -83,6 +91,8 @@ class Odb:
 
     def read_any(self, oid: Oid) -> tuple[Kind, bytes]:
         """The kind and the payload of the object. Raises NotFound, and Corrupt if its bytes are not its own."""
+        if self.held is not None and (found := self.held.get(oid)) is not None:
+            return found
         try:
             data = self.backend.get(object_key(oid))
         except NotFound:
@@ -93,6 +103,8 @@ class Odb:
             raise self._damaged(oid, error.message) from None
         if digest(kind, payload) != oid:
             raise self._damaged(oid, "its bytes are those of another object")
+        if self.held is not None:
+            self.held.put(oid, kind, payload)
         return kind, payload
 
     def write(self, kind: Kind, payload: bytes) -> Oid:
@@ -101,6 +113,8 @@ class Odb:
         key = object_key(oid)
         if not self._stored(key, len(payload)):
             self.backend.put(key, frame.pack(kind, payload))
+        if self.held is not None and kind != frame.BLOB:
+            self.held.put(oid, kind, payload)  # what was written is often read next
         return oid
 
     # Blobs of any size
@@ -189,6 +203,15 @@ class Odb:
         """The bytes of the fragment's file, unverified. Raises NotFound."""
         try:
             return self.backend.get(fragment_key(oid))
+        except NotFound:
+            raise NotFound(f"fragment {oid} is not in {self.backend.url}", _MISSING) from None
+
+    def open_fragment_file(self, oid: Oid) -> RangedFile:
+        """A fragment's file, unverified, of which only what is asked for is got. Raises NotFound."""
+        from dpkg.store.ranged import RangedFile
+
+        try:
+            return RangedFile(self.backend, fragment_key(oid))
         except NotFound:
             raise NotFound(f"fragment {oid} is not in {self.backend.url}", _MISSING) from None
 

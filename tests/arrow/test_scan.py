@@ -37,7 +37,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[FragmentEntry]:
     entries: list[FragmentEntry] = []
     read = tables.open_fragment
     monkeypatch.setattr(
-        tables, "open_fragment", lambda odb, entry, schema: entries.append(entry) or read(odb, entry, schema)
+        tables, "open_fragment", lambda odb, entry, *more: entries.append(entry) or read(odb, entry, *more)
     )
     return entries
 

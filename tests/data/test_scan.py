@@ -53,9 +53,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
         monkeypatch.setattr(LocalBackend, method, get)
     source, read = tables.fragment_source, fragment.Reader.read
 
-    def fragment_source(odb: Any, oid: Any) -> Any:
+    def fragment_source(odb: Any, oid: Any, *more: Any) -> Any:
         seen.keys.append(f"fragments/{oid}")
-        return source(odb, oid)
+        return source(odb, oid, *more)
 
     def reader_read(self: Any, columns: Any = None, *args: Any, **more: Any) -> Any:
         wanted = range(len(self.schema.names)) if columns is None else columns

@@ -302,6 +302,10 @@ def test_other_formats_are_refused_in_words(odb: Odb, data: bytes, words: str) -
 def test_create_where_create_is_not_atomic() -> None:
     backend = MemoryBackend("x")
     backend.atomic_create = False
+    with pytest.raises(Storage, match="refs there are read-only"):
+        create_store(backend)
+    backend.atomic_create = True
     create_store(backend)
-    create_store(backend)
+    backend.atomic_create = False
+    create_store(backend)  # it is there already
     open_store(backend)

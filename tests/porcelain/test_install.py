@@ -17,7 +17,7 @@ from faults import Counter, healthy, refs, stored, tip, watching
 
 import dpkg
 from dpkg.cli.main import main
-from dpkg.errors import AlreadyExists, Conflict, Format, NotFound, Storage, Usage
+from dpkg.errors import AlreadyExists, Conflict, Corrupt, Format, NotFound, Storage, Usage
 from dpkg.repository import Repository
 from dpkg.store import open_backend
 
@@ -138,7 +138,7 @@ def test_a_store_of_an_unknown_format(store: Any, remote: Any) -> None:
             lambda: dpkg.verify(store=remote.url),
             lambda: dpkg.push(PKG, store.url, store=remote.url),
         ):
-            with pytest.raises(Format, match=said):
+            with pytest.raises(Corrupt if said == "damaged" else Format, match=said):
                 call()
     assert refs(store.url) == {}
 
@@ -311,7 +311,7 @@ def test_stopped_at_every_operation(
         dpkg.install(PKG, there.url, store=url)
         assert (tip(url, PKG), Repository(url).revision(PKG, "v1")) == (new, Repository(there.url).revision(PKG, "v1"))
         assert dpkg.verify(store=url).problems == ()
-    assert n > 40
+    assert n > 25
     assert healthy(there.url)
 
 

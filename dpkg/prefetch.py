@@ -1,0 +1,92 @@
+"""What a reader of a commit needs first, in one value (spec/storage.md, STO-11): the commit, its tree, tables, their indexes.
+
+Derived data: it may be missing or deleted at any time. Each object in it is checked against its own oid, as any other.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from dpkg.errors import Corrupt, NotFound
+from dpkg.objects import frame
+from dpkg.objects.commit import Commit
+from dpkg.objects.node import TREE, Node
+from dpkg.objects.table import Table
+from dpkg.oid import Oid, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dpkg.objects.frame import Kind
+    from dpkg.odb import Odb
+
+MOST = 1 << 20  # bytes of the value
+
+
+def prefetch_key(commit: Oid) -> str:
+    """The key of the value for a commit."""
+    return f"derived/prefetch/{commit}"
+
+
+def write(source: Odb, target: Odb, commit: Oid) -> None:
+    """Put the value for a commit into `target`; `source` has the commit and what it reaches."""
+    frames, size = [], 0
+    for kind, payload in _nearest(source, commit):
+        data = frame.pack(kind, payload)
+        size += len(data)
+        if size > MOST:
+            break
+        frames.append(data)
+    target.backend.put(prefetch_key(commit), b"".join(frames))
+
+
+def read(odb: Odb, commit: Oid) -> None:
+    """Let a remote odb hold what is near a commit, with one request. What is missing, damaged or foreign is left out."""
+    if odb.held is None or odb.held.get(commit) is not None:
+        return
+    try:
+        data = odb.backend.get_range(prefetch_key(commit), 0, MOST)
+    except NotFound:
+        return
+    try:
+        for kind, payload in _frames(data):
+            odb.held.put(digest(kind, payload), kind, payload)
+    except Corrupt:  # nothing depends on it: each object is also where it belongs
+        return
+
+
+def _frames(data: bytes) -> Iterator[tuple[Kind, bytes]]:
+    at = 0
+    while at < len(data):
+        end = at + frame.HEADER.size + frame.parse_header(data[at : at + frame.HEADER.size]).stored
+        yield frame.unpack(data[at:end])
+        at = end
+
+
+def _nearest(odb: Odb, commit: Oid) -> Iterator[tuple[Kind, bytes]]:
+    """The objects that a commit reaches but for blobs, those of few steps first: trees and tables before indexes of tables."""
+    payload = odb.read(commit, frame.COMMIT)
+    yield frame.COMMIT, payload
+    near: deque[tuple[Oid, Kind]] = deque([(Commit.decode(payload).tree, frame.NODE)])
+    far: deque[tuple[Oid, Kind]] = deque()
+    seen = {commit}
+    while near or far:
+        oid, kind = (near or far).popleft()
+        if oid in seen:
+            continue
+        seen.add(oid)
+        try:
+            payload = odb.read(oid, kind)
+        except NotFound:  # a partial source; what is not here is not sent
+            continue
+        yield kind, payload
+        if kind == frame.TABLE:
+            far.append((Table.decode(payload).fragments, frame.NODE))
+            continue
+        node = Node.decode(payload)
+        for entry in node.entries:
+            if node.level:
+                (near if node.kind == TREE else far).append((entry.oid, frame.NODE))
+            elif node.kind == TREE and entry.type != "blob":
+                near.append((entry.oid, frame.TABLE if entry.type == "table" else frame.NODE))
