@@ -25,6 +25,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         code = _run(args)
         sys.stdout.flush()
+        if _stopped:  # and what was called did not mind
+            raise KeyboardInterrupt
         return code
     except BrokenPipeError:
         _drop_output()
@@ -167,9 +169,31 @@ def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def _lost(error: sys.UnraisableHookArgs) -> None:
+    """A Ctrl-C that hit where Python drops errors, as in a callback of its import locks: again, a moment later."""
+    if not (_stopped and error.exc_type is KeyboardInterrupt):
+        sys.__unraisablehook__(error)
+        return
+    signal.signal(signal.SIGALRM, _stop)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+
 def run() -> None:
     """The entry point of the `dpk` script."""
+    try:
+        code = _prepared()
+        if not _stopped:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said
+    except KeyboardInterrupt:  # a moment before or after
+        code = INTERRUPTED
+    gc.freeze()
+    sys.exit(code)
+
+
+def _prepared() -> int:
+    """main() in a process of its own."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where who called us ignores it
+        sys.unraisablehook = _lost
         signal.signal(signal.SIGINT, _stop)
     # A quarter of a short command's time went into collections during imports and at exit.
     gc.set_threshold(50_000, 10, 10)
@@ -179,7 +203,4 @@ def run() -> None:
             setattr(sys, name, open("/dev/null", "w"))  # noqa: SIM115 - for as long as the process runs
         else:
             stream.reconfigure(errors="backslashreplace")
-    code = main()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said
-    gc.freeze()
-    sys.exit(code)
+    return main()

@@ -112,6 +112,7 @@ def test_another_store(dpk: Callable[..., Any], full: Any) -> None:
     assert offered(dpk, "--store=./remote", "log", "") == ["acme/stock", "acme/stock@"]
 
 
+@pytest.mark.spec("CLI-12")
 @pytest.mark.parametrize(
     "words",
     [
@@ -173,6 +174,7 @@ def test_every_parameter_says_what_it_is() -> None:
     }
 
 
+@pytest.mark.spec("CLI-12")
 def test_no_data_library_for_a_tab(full: Any) -> None:
     for line in ("dpk show acme/sales@v1/tra", "dpk ls acme/", "dpk push acme/sales o", "dpk export --format "):
         code = "from dpkg.cli.main import run; import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); run()"

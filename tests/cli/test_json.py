@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def test_every_command_is_called() -> None:
     assert CALLS.keys() == set(commands.names())
 
 
-@pytest.mark.spec("CLI-3")
+@pytest.mark.spec("CLI-8")
 @pytest.mark.parametrize("name", CALLS)
 def test_json(dpk: Callable[..., Any], files: Any, name: str) -> None:
     args, kind = CALLS[name]
@@ -124,7 +125,7 @@ MORE: list[list[str]] = [
 ]
 
 
-@pytest.mark.spec("CLI-3")
+@pytest.mark.spec("CLI-8")
 @pytest.mark.parametrize("args", MORE, ids=" ".join)
 def test_what_else_it_may_hold(dpk: Callable[..., Any], files: Any, args: list[str]) -> None:
     dpk("build", "acme/built", "files")
@@ -135,7 +136,7 @@ def test_what_else_it_may_hold(dpk: Callable[..., Any], files: Any, args: list[s
     holds(args[0], lines)
 
 
-@pytest.mark.spec("CLI-3")
+@pytest.mark.spec("CLI-8")
 def test_damage_as_json(dpk: Callable[..., Any], sales: Any) -> None:
     next(path for path in Path(sales.url, "objects").rglob("*") if path.is_file()).write_bytes(b"")
     said = [json.loads(line) for line in dpk("verify", "--json", code=6).out.splitlines()]
@@ -143,7 +144,7 @@ def test_damage_as_json(dpk: Callable[..., Any], sales: Any) -> None:
     holds("verify", said)
 
 
-@pytest.mark.spec("CLI-4")
+@pytest.mark.spec("CLI-9")
 def test_errors_as_json(dpk: Callable[..., Any], sales: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = [KeyboardInterrupt(), *(kind("what", "and then") for kind in errors.DpkgError.__subclasses__())]
     for error in (ValueError("odd"), *kinds):
@@ -162,7 +163,7 @@ def published(name: str) -> dict[str, Any]:
     return json.loads((schemas.OUT / f"{name}.json").read_text("utf-8"))  # type: ignore[no-any-return]
 
 
-@pytest.mark.spec("CLI-3")
+@pytest.mark.spec("CLI-8")
 def test_the_schemas_are_those_of_the_code() -> None:
     """After a change: python tests/cli/make_json_schemas.py."""
     made = schemas.schemas()
@@ -172,7 +173,7 @@ def test_the_schemas_are_those_of_the_code() -> None:
         assert (schemas.OUT / name).read_text("utf-8") == schemas.text(schema), name
 
 
-@pytest.mark.spec("CLI-5")
+@pytest.mark.spec("CLI-10")
 def test_only_members_are_added_within_a_version() -> None:
     old = published("log")
     more, less, other, maybe = (copy.deepcopy(old) for _ in range(4))
@@ -207,6 +208,21 @@ def test_values_as_json() -> None:
         to_json(float("nan"))
 
 
+@pytest.mark.spec("CLI-11")
+def test_integers_are_exact(dpk: Callable[..., Any], store: Any) -> None:
+    """Of 64 bits in rows; everywhere else the schemas bound them."""
+    most = 2**63 - 1
+    store.commit("acme/big", {"t": {"n": [most, -most - 1]}})
+    said = dpk("show", "acme/big/t", "--json").out
+    assert f'"head": [{{"n": {most}}}, {{"n": {-most - 1}}}]' in said
+    assert f'"row": {{"n": {most}}}' in dpk("read-table", "acme/big/t", "--json").out
+    texts = [path.read_text("utf-8") for path in schemas.OUT.glob("*.json")]
+    bounds = [json.loads(f"[{b}]") for text in texts for b in re.findall(r'imum": (-?\d+)', text)]
+    assert {abs(b) for (b,) in bounds} == {2**53 - 1}
+    assert sum(text.count('"integer"') for text in texts) * 2 == len(bounds)
+
+
+@pytest.mark.spec("CLI-7")
 def test_nothing_in_json_steers_a_terminal() -> None:
     nasty = "\x1b[31m \x9b2J \u202e \x7f \u2028 \udc80 \ud800 ok"
     text = to_json({nasty: nasty})

@@ -171,6 +171,43 @@ def test_an_odd_error_after_ctrl_c_is_an_interruption(dpk: Callable[..., Any], m
     assert dpk("ls", code=130).err.startswith("dpk: interrupted\n")
 
 
+SWALLOWED = """
+import signal, sys, time, weakref
+from dpkg.cli import main
+from dpkg.porcelain import _ls
+
+class Thing: pass
+
+def ls(*args, **kwargs):
+    if sys.argv.pop() == "callback":  # as of the locks of imports: Python drops the error
+        thing = Thing()
+        held = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+        del thing
+        time.sleep(20)
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except BaseException:
+        return iter(())
+
+_ls.ls = ls
+last = sys.argv[-1]
+sys.argv = ["dpk", "ls", last]
+parse = main._call
+main._call = lambda f, module, given: parse(module.ls, module, given)
+main.run()
+"""
+
+
+@pytest.mark.spec("CLI-4")
+@pytest.mark.parametrize("how", ["callback", "except"])
+def test_a_ctrl_c_that_something_swallows(store: Any, how: str) -> None:
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", SWALLOWED, how], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (130, "dpk: interrupted")
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - began < 15
+
+
 def test_an_error_after_some_output_comes_after_it(dpk: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def half(*_: object, **__: object) -> Any:
         yield _ls.Package("a/b", None, None, None, 0, 0, ())

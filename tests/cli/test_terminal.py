@@ -108,6 +108,7 @@ def test_nothing_is_left_out_without_a_terminal(long: Any, run: Any) -> None:
         assert "more" not in said
 
 
+@pytest.mark.spec("CLI-7")
 def test_colours(long: Any) -> None:
     for args in (
         ["ls"],
@@ -139,6 +140,7 @@ def test_a_very_narrow_terminal(long: Any) -> None:
 NASTY = "\x1b]0;evil\x07\x1b[2J\x9b31m\u202e\r"
 
 
+@pytest.mark.spec("CLI-7")
 def test_nothing_from_data_steers_the_terminal(store: Any) -> None:
     """Names, messages, authors, columns, cells and files may hold anything."""
     table = {f"column{NASTY}": [f"cell{NASTY}", "b"]}

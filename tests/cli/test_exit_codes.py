@@ -1,0 +1,198 @@
+"""Exit codes: the table of spec/cli.md is that of the code, and real commands end with each."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import make_man as man
+import pytest
+
+from dpkg import errors
+from dpkg.cli import commands
+
+PAGE = Path(__file__).parents[2] / "spec" / "cli.md"
+DPK = [sys.executable, "-m", "dpkg"]
+
+
+def table() -> list[tuple[int, str, str]]:
+    """(code, family, meaning) of the page."""
+    rows = re.findall(r"^\| (\d+) \| (\w*) ?\| (.*) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    return [(int(code), family, said.replace("\\|", "|")) for code, family, said in rows]
+
+
+@pytest.mark.spec("CLI-1")
+def test_the_table_is_that_of_the_code() -> None:
+    assert table() == list(man.exit_codes())
+    families = [errors.DpkgError, *errors.DpkgError.__subclasses__()]
+    assert {(f.exit_code, f.__name__) for f in families} == {(c, f) for c, f, _ in table() if f} - {
+        (130, "Interrupted")
+    }
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """The address of a server that lets nobody in."""
+
+    class Refuse(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(403)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on stderr."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refuse)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/store"
+    server.shutdown()
+    server.server_close()
+
+
+def ends(*args: str, **options: Any) -> tuple[int, str]:
+    """The code that a process ends with, and what it says on stderr."""
+    done = subprocess.run([*DPK, *args], stderr=subprocess.PIPE, text=True, check=False, timeout=60, **options)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.spec("CLI-1", "CLI-2")
+def test_a_real_command_ends_with_each_code(sales: Any, refusing: str) -> None:
+    Path("bad").mkdir()
+    Path("bad/build.yml").write_text("contents: {t: {file: t.csv, key: [id]}}\n")
+    Path("bad/t.csv").write_text("id\n1\n1\n")
+    Path("torn.parquet").write_bytes(b"PAR1 torn")
+    damaged = sales.repository.object_id("acme/sales/README.md")
+    stored = Path(sales.url, "objects", damaged[:2], damaged[2:])
+    stored.chmod(0o644)
+    stored.write_bytes(stored.read_bytes()[:-1] + b"?")
+    calls = {
+        0: ["ls"],
+        2: ["log", "acme/sales", "--nothing"],
+        3: ["log", "acme/nothing"],
+        4: ["tag", "acme/sales", "v1", "latest"],
+        5: ["update-ref", "acme/sales", "acme/sales@v1", "acme/sales@v1"],
+        6: ["cat-object", "acme/sales/README.md"],
+        7: ["write-table", "torn.parquet"],
+        8: ["ls", "--store", "http://127.0.0.1:1/store"],
+        9: ["build", "acme/bad", "bad"],
+        10: ["ls", "--store", refusing],
+    }
+    for code, args in calls.items():
+        ended, said = ends(*args, stdout=subprocess.PIPE)
+        assert ended == code, (args, said)
+        assert bool(said) == (code != 0)
+        assert re.fullmatch(r"(dpk: .+\n(     .+\n)*)?", said), said
+    assert {c for c, _, _ in table()} - calls.keys() == {1, 130, 141}  # below; 1 is a bug (test_main.py)
+
+
+@pytest.mark.spec("CLI-1", "CLI-4")
+def test_ctrl_c(store: Any) -> None:
+    command = [*DPK, "hash-object", "--stdin", "--json"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin
+    process.stdin.write(b"x" * 10_000_000)  # more than a pipe holds: it reads, so it is at work
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert json.loads(said)["error"] == "Interrupted"
+
+
+# A call of each command that prints something, on the package of the fixture `sales`.
+PRINTS = {
+    "ls": ["-r", "acme/sales"],
+    "show": ["acme/sales"],
+    "log": ["acme/sales"],
+    "diff": ["acme/sales"],
+    "tag": ["acme/sales", "v1", "acme/sales@v1"],
+    "config": [],
+    "remote": [],
+    "verify": [],
+    "completion": ["bash"],
+    "hash-object": ["file.csv"],
+    "cat-object": ["acme/sales/README.md"],
+    "cat-fragment": ["FRAGMENT"],
+    "ls-fragments": ["acme/sales/transactions"],
+    "read-table": ["acme/sales/transactions"],
+    "write-table": ["file.csv"],
+    "write-tree": ["file.csv"],
+    "ls-tree": ["acme/sales"],
+    "diff-tree": ["acme/sales@v1", "acme/sales"],
+    "rev-parse": ["acme/sales"],
+    "rev-list": ["--objects", "acme/sales"],
+    "show-ref": [],
+    "for-each-ref": [],
+    "ls-remote": ["."],
+    "count-objects": [],
+    "commit-tree": ["acme/sales", "-m", "x"],
+}
+# These print too: they change something first, or read standard input.
+OTHERS = {
+    "init",
+    "build",
+    "push",
+    "install",
+    "export",
+    "rm",
+    "mktree",
+    "fetch-objects",
+    "send-objects",
+    "verify-object",
+}
+SILENT = {"update-ref", "check-ref-format"}
+
+
+@pytest.fixture
+def prints(sales: Any, dpk: Callable[..., Any]) -> Callable[[str], list[str]]:
+    """The command line of a command that prints something."""
+    Path("file.csv").write_text("a\n1\n")
+    dpk("config", "author", "Ada")
+    dpk("remote", "add", "origin", sales.url)
+
+    def line(name: str) -> list[str]:
+        args = {**PRINTS, "ls-remote": [sales.url], "tag": ["acme/sales", "v1", "latest~1"]}[name]
+        if args == ["FRAGMENT"]:
+            args = [dpk("ls-fragments", "acme/sales/transactions").out[:64]]
+        return [name, *args]
+
+    return line
+
+
+def test_every_command_is_tried() -> None:
+    assert {*PRINTS, *OTHERS, *SILENT} == set(commands.names())
+
+
+@pytest.mark.spec("CLI-3")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_output_that_is_full(prints: Callable[[str], list[str]], run: Callable[..., Any]) -> None:
+    for name in PRINTS:
+        with open("/dev/full", "w") as full:
+            code, said = ends(*prints(name), stdout=full)
+        assert (code, said.partition("\n")[0]) == (8, "dpk: No space left on device"), name
+        assert "Exception" not in said
+
+
+@pytest.mark.spec("CLI-1", "CLI-3")
+def test_a_reader_that_went_away(prints: Callable[[str], list[str]]) -> None:
+    for name in PRINTS:
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            assert ends(*prints(name), stdout=writing) == (141, ""), name
+        finally:
+            os.close(writing)
+
+
+def test_nobody_reads_the_error() -> None:
+    with open("/dev/null", "rb") as unwritable:
+        done = subprocess.run([*DPK, "log", "no/such"], stdout=subprocess.DEVNULL, stderr=unwritable, check=False)
+    assert done.returncode == 3
