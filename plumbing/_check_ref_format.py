@@ -26,7 +26,7 @@ COMMAND = Command(
 revision (latest, v1, 3fa9c1, v1~2), expr (owner/name[@revision][/path]) \
 or range (owner/name@a..b[/path]). Nothing is looked up, and no store need be there; --json gives the parts.""",
     output="Nothing.",
-    examples=(("before a tag is made", 'dpk check-ref-format "$name" && dpk tag acme/sales "$name"'),),
+    examples=(("Before a tag is made:", 'dpk check-ref-format "$name" && dpk tag acme/sales "$name"'),),
     see=("rev-parse", "tag"),
 )  # fmt: skip
 

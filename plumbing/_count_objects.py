@@ -21,7 +21,7 @@ COMMAND = Command(
     (Opt("-v --verbose", "by type, which reads the first bytes of each object"), STORE),
     epilog="""Lines are 'TYPE COUNT BYTES', TYPE object and fragment; with -v commit, node, table, blob, fragment.
 Objects that do not say what they are count as 'damaged': 'dpk verify' names them.""",
-    examples=(("how much of a store is data", "dpk count-objects -v --store /srv/data/store"),),
+    examples=(("How much of a store is data:", "dpk count-objects -v --store /srv/data/store"),),
     see=("verify", "verify-object"),
 )
 _WORKERS = 8

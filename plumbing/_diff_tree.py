@@ -32,7 +32,7 @@ STATUS is A added, D deleted, M modified (another object, and perhaps other meta
 only its metadata changed. With -r a folder stands there only as C or M, where its own metadata changed.
 The empty tree is what 'dpk mktree </dev/null' prints.""",
     output="A line for each entry that differs; see STATUS above.",
-    examples=(("what a commit changed", "dpk diff-tree -r acme/sales@latest~1 acme/sales"),),
+    examples=(("What a commit changed:", "dpk diff-tree -r acme/sales@latest~1 acme/sales"),),
     see=("ls-tree", "diff"),
 )  # fmt: skip
 

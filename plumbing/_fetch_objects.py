@@ -29,7 +29,7 @@ Ends with 3 if the remote lacks any, once all others are there, and with 6 at th
 What objects name is not looked at: 'dpk rev-list --objects' lists it.""",
     examples=(
         (
-            "all of a package, by hand",
+            "All of a package, by hand:",
             "dpk rev-list --objects acme/sales --store /other | dpk fetch-objects /other",
         ),
     ),

@@ -75,7 +75,7 @@ time, time:iso, subject; objectname:short, tophash:short. Of the newest entry of
 Control characters in values are shown as escapes, but with -z they are printed as they are.""",
     output="A line for each ref, in the order of their names, or by --sort.",
     examples=(
-        ("the tags of a package, the newest first", "dpk for-each-ref --sort -time --format '%(name)' acme/sales/tags"),
+        ("The tags of a package, the newest first:", "dpk for-each-ref --sort -time --format '%(name)' acme/sales/tags"),
     ),
     see=("show-ref", "ls-remote", "rev-list"),
 )  # fmt: skip

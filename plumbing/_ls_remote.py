@@ -32,7 +32,7 @@ COMMAND = Command(
     ),
     epilog=f"{PATTERNS}\nNothing is brought, and there need be no store here.",
     output="A line for each ref: OID, a tab, OWNER/NAME/heads/BRANCH or OWNER/NAME/tags/TAG.",
-    examples=(("the tags of one package", "dpk ls-remote origin acme/sales/tags"),),
+    examples=(("The tags of one package:", "dpk ls-remote origin acme/sales/tags"),),
     see=("show-ref", "fetch-objects", "install"),
 )
 

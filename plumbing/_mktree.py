@@ -27,8 +27,8 @@ COMMAND = Command(
 BYTES may be '-'. META is the blob of the entry's metadata. Objects must be stored; what is said of them is checked.""",
     output="The oid of the tree.",
     examples=(
-        ("leave one table out", "dpk ls-tree acme/sales | grep -vw transactions | dpk mktree"),
-        ("make the empty tree", "dpk mktree </dev/null"),
+        ("Leave one table out:", "dpk ls-tree acme/sales | grep -vw transactions | dpk mktree"),
+        ("Make the empty tree:", "dpk mktree </dev/null"),
     ),
     see=("ls-tree", "commit-tree", "hash-object"),
 )

@@ -30,8 +30,8 @@ A column whose name holds a comma is named by a --columns of its own.
 'arrow' is the Arrow IPC stream format; it and Parquet are not printed to a terminal.""",
     output="The rows in the format, and nothing else.",
     examples=(
-        ("into DuckDB", "dpk read-table acme/sales/transactions --format parquet > t.parquet"),
-        ("one column as text", "dpk read-table acme/sales@v1/transactions --columns id --format csv"),
+        ("Into a file for DuckDB:", "dpk read-table acme/sales/transactions --format parquet > t.parquet"),
+        ("One column as text:", "dpk read-table acme/sales@v1/transactions --columns id --format csv"),
     ),
     see=("write-table", "cat-fragment", "ls-fragments", "export"),
 )

@@ -25,6 +25,7 @@ COMMAND = Command(
             "revisions",
             "owner/name[@revision], owner/name@a..b (what b has and a has not), an oid, OID..OID, or ^REVISION to leave"
             " out what that reaches",
+            "REVISION",
             many=True,
             optional=True,
             completes="commit",
@@ -41,8 +42,8 @@ COMMAND = Command(
     output="""An oid a line; with --objects 'TYPE OID', where TYPE is commit, node, table, blob or fragment.
 What a commit is the first to reach follows it. What excluded commits reach is left out.""",
     examples=(
-        ("the commits since v1", "dpk rev-list acme/sales@v1..latest"),
-        ("send all that another store may lack", "dpk rev-list --objects --all | dpk send-objects REMOTE"),
+        ("The commits since v1:", "dpk rev-list acme/sales@v1..latest"),
+        ("Send all that another store may lack:", "dpk rev-list --objects --all | dpk send-objects REMOTE"),
     ),
     see=("send-objects", "fetch-objects", "for-each-ref"),
 )

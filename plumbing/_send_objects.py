@@ -27,7 +27,7 @@ COMMAND = Command(
     epilog="""Lines are 'moved TYPE OID BYTES', 'present TYPE OID 0', 'missing TYPE OID 0' ('-' is a TYPE that is not known).
 Ends with 3 if any is not here, once all others are there, and with 6 at the first that is damaged here.
 What objects name is not looked at: 'dpk rev-list --objects' lists it.""",
-    examples=(("all of a package, by hand", "dpk rev-list --objects acme/sales | dpk send-objects /other"),),
+    examples=(("All of a package, by hand:", "dpk rev-list --objects acme/sales | dpk send-objects /other"),),
     see=("fetch-objects", "rev-list", "update-ref", "push"),
 )
 

@@ -29,7 +29,7 @@ COMMAND = Command(
     ),
     epilog="""Lines are 'damaged OID WHY', 'missing OID WHY', and with -v 'ok OID TYPE'.
 Each is checked alone: that what it names is there is for 'dpk verify'.""",
-    examples=(("all that a package reaches", "dpk rev-list --objects acme/sales | dpk verify-object --stdin"),),
+    examples=(("All that a package reaches:", "dpk rev-list --objects acme/sales | dpk verify-object --stdin"),),
     see=("verify", "rev-list", "count-objects"),
 )
 _WORKERS = 4
