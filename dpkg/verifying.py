@@ -19,6 +19,7 @@ from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, 
 from dpkg.odb import Odb, fragment_key, object_key
 from dpkg.oid import Oid
 from dpkg.repository import read_commit
+from dpkg.store.local import LocalBackend
 from dpkg.transfer import MAX_DEPTH, Counts, agree, sums
 
 if TYPE_CHECKING:
@@ -291,6 +292,12 @@ def _sealed(oid: Oid, data: bytes) -> None:
         fragment.check_seal(data)
     except Corrupt as e:
         raise Corrupt(f"fragment {oid} is damaged: {e.message}") from None
+
+
+def leftovers(repository: Repository) -> list[int]:
+    """The sizes of temporary files that killed writers left in a store's folder a day ago or before."""
+    backend = repository.backend
+    return [stat.size for stat in backend.stale_files()] if isinstance(backend, LocalBackend) else []
 
 
 def repair(check: Check, source: Odb, brought: set[Oid]) -> bool:

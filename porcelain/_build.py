@@ -67,7 +67,8 @@ def build(package: str, path: str, *, message: str = "", raw: bool = False, stor
     name = _package(package)
     plan = make_plan(path, raw)
     repository = Repository(store, create=True)
-    provenance = {"source": os.path.basename(os.path.abspath(path)), "tool": f"dpkg {__version__}"}
+    source = os.fsencode(os.path.basename(os.path.abspath(path))).decode(errors="replace")  # whatever the locale says
+    provenance = {"source": source, "tool": f"dpkg {__version__}"}
     for _ in range(_ATTEMPTS):
         tail = repository.start(name)
         old = repository.tip(name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt, count, shorten
 from dpkg.repository import Repository
+from dpkg.store.keys import TEMP
 
 if TYPE_CHECKING:
     from dpkg.command import Shown
@@ -62,6 +63,8 @@ class Verified:
     refs: int
     bytes: int
     repaired: int  # files
+    leftovers: int  # files that killed writers left in the folder, of a day or older; looked for in a whole store
+    leftover_bytes: int
     problems: tuple[Problem, ...]
 
     @property
@@ -89,8 +92,18 @@ def verify(
         if not (source and check.problems and verifying.repair(check, source.odb, brought)):
             break  # else look again: what was missing may have hidden more that is
     problems = tuple(Problem(*p) for p in check.problems)
-    odb = check.odb
-    return Verified(repository.url, len(odb.objects), len(odb.fragments), check.refs, odb.bytes, len(brought), problems)
+    odb, left = check.odb, [] if package else verifying.leftovers(repository)
+    return Verified(
+        store=repository.url,
+        objects=len(odb.objects),
+        fragments=len(odb.fragments),
+        refs=check.refs,
+        bytes=odb.bytes,
+        repaired=len(brought),
+        leftovers=len(left),
+        leftover_bytes=sum(left),
+        problems=problems,
+    )
 
 
 def render(result: Verified) -> Iterator[Shown]:
@@ -106,6 +119,9 @@ def render(result: Verified) -> Iterator[Shown]:
             shorten(result.bytes),
         )
     )
+    if result.leftovers:
+        files = f"{count(result.leftovers, 'file')} ({shorten(result.leftover_bytes)}) in {result.store}/{TEMP}"
+        yield f"{files}: left by killed runs more than a day ago, safe to remove"
     if result.problems:
         yield (("bold red", count(len(result.problems), "problem")), f" in {result.store}: {counts} checked")
         yield "a store that has the same packages can help: dpk verify --repair REMOTE"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from dpkg import tables
 from dpkg.arrow import fragment
 from dpkg.arrow.stats import stats_batch, stats_row, stats_schema
 from dpkg.cli.main import main
-from dpkg.errors import Format, NotFound
+from dpkg.errors import Corrupt, Format, NotFound
 from dpkg.index import build_tree, find, read_node
 from dpkg.objects.node import FRAGMENTS, TREE
 from dpkg.odb import fragment_key, object_key
@@ -79,7 +80,7 @@ def test_every_damage_is_found(full: Any, capsys: pytest.CaptureFixture[str]) ->
         for damage in damages:
             damage()
             if key == "format":
-                with pytest.raises((Format, NotFound)) as caught:
+                with pytest.raises((Corrupt, Format, NotFound)) as caught:
                     dpkg.verify()
                 assert full.url in caught.value.message
             elif path.exists() or key in needed:
@@ -206,3 +207,20 @@ def test_repair_from_a_store_that_is_damaged_too(full: Any, tmp_path: Path) -> N
     assert {key: Path(full.url, key).read_bytes() for key in stored(full.url)} == broken
     with pytest.raises(NotFound, match="there is no store"):
         dpkg.verify(repair=str(tmp_path / "nope"))
+
+
+def test_what_killed_runs_left_is_reported(sales: Any, tmp_path: Path, dpk: Any) -> None:
+    """Of a day or older: younger files may be someone's at work. It is no problem of the store."""
+    tmp = tmp_path / "store" / "tmp"
+    tmp.mkdir(exist_ok=True)
+    for name, age in (("old", 90_000), ("older", 900_000), ("young", 60)):
+        (tmp / name).write_bytes(b"x" * 700)
+        os.utime(tmp / name, (time.time() - age,) * 2)
+    found = dpk("verify", "--json").json
+    assert (found["leftovers"], found["leftover_bytes"], found["problems"]) == (2, 1400, [])
+    assert f"2 files (1.4 kB) in {sales.url}/tmp: left by killed runs" in dpk("verify").out
+    assert dpkg.verify("acme/sales").leftovers == 0
+    assert (tmp / "old").exists()
+    (tmp / "old").unlink()
+    (tmp / "older").unlink()
+    assert "killed runs" not in dpk("verify").out

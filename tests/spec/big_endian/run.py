@@ -1,6 +1,6 @@
 """Runs the second reader, and what of dpkg needs no Arrow, in a big-endian Python (s390x), emulated by QEMU.
 
-    run.py FOLDER    what is fetched is kept there, and used again; five to ten minutes
+    run.py FOLDER    what is fetched is kept there, and used again; some ten minutes
 
 Everything comes from Debian by apt, into FOLDER alone: nothing is installed, no right of root is needed. There is no
 pyarrow for s390x; so of dpkg's own code only frames, objects, nodes, indexes, odb and refs run here. How it handles
@@ -89,7 +89,7 @@ def main(folder: Path) -> None:
     }
     left_out = [part for test in LEFT_OUT for part in ("--deselect", test)]
     subprocess.run([*python, HERE / "compute.py"], env=environment, check=True)
-    pytest = [*python, "-m", "pytest", "-p", "no:cacheprovider", "-m", "not long"]
+    pytest = [*python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "slow", "-m", "not long"]
     sys.exit(subprocess.run([*pytest, *left_out, *TESTS], cwd=ROOT, env=environment).returncode)
 
 
