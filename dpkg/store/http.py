@@ -207,6 +207,7 @@ class HttpBackend:
         """fsspec's file system of this process: its event loop does not survive a fork."""
         with self._lock:
             if self._fs is None or self._fs[0] != os.getpid():
+                web.inherited.append(self._fs)
                 self._fs = os.getpid(), self._connect()
             return self._fs[1]
 

@@ -213,6 +213,7 @@ class S3Backend:
         """s3fs's file system of this process: its event loop does not survive a fork."""
         with self._lock:
             if self._fs is None or self._fs[0] != os.getpid():
+                web.inherited.append(self._fs)
                 self._fs = os.getpid(), self._connect()
             return self._fs[1]
 

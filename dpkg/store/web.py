@@ -12,6 +12,9 @@ from dpkg.errors import DpkgError, Storage
 T = TypeVar("T")
 ATTEMPTS = 5
 _FIRST_WAIT = 0.2  # seconds; doubled each time
+# Clients of the process that this one was forked from. They are kept: were one closed here, the event loop of that
+# process would never again hear of its connections, as both share one epoll.
+inherited: list[object] = []
 
 
 class Passing(Exception):

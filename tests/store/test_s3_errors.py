@@ -36,7 +36,7 @@ def remote(store: Any, s3_url: str, run: Any) -> str:
 def fails(run: Any, account: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
     """`fails(code, *command)` runs a command that fails as it should, also with --debug or --json; what it says."""
     said: list[str] = []
-    limit = 5.0
+    limit = 20.0
 
     def check(code: int, *command: str, sentences: int = 1) -> str:
         began = time.monotonic()
@@ -235,4 +235,4 @@ def test_a_service_that_stalls(
     said = fails(STORAGE, command, PKG, through)
     assert "does not answer in time" in said
     assert "DPK_TIMEOUT" in said
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15
