@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from dpkg.command import count
 from dpkg.copying import copy_blob, copy_fragment, copy_object
 from dpkg.errors import Corrupt, NotFound, Usage
+from dpkg.odb import fragment_key
 from dpkg.threads import in_order
 from dpkg.transfer import WORKERS
 
@@ -62,7 +63,7 @@ def _carry(source: Odb, target: Odb, ids: Iterable[tuple[str | None, Oid]]) -> I
 def _one(source: Odb, target: Odb, item: tuple[str | None, Oid]) -> Carried:
     said, oid = item
     if said != "fragment" and target.has(oid):
-        return Carried(PRESENT, target.kind(oid), oid, 0)
+        return Carried(PRESENT, said or target.kind(oid), oid, 0)
     if said in (None, "fragment") and target.has_fragment(oid):
         return Carried(PRESENT, "fragment", oid, 0)
     kind = said or _kind(source, oid)
@@ -81,7 +82,7 @@ def _one(source: Odb, target: Odb, item: tuple[str | None, Oid]) -> Carried:
 def _kind(odb: Odb, oid: Oid) -> str | None:
     if odb.has(oid):
         return odb.kind(oid)
-    return "fragment" if odb.has_fragment(oid) else None
+    return "fragment" if odb.backend.stat(fragment_key(oid)) else None  # also one that is cut off
 
 
 def _copy(source: Odb, target: Odb, kind: str, oid: Oid) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dpkg import settings
 from dpkg.carrying import carry
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.listing import Listed, parse_ids, read_records, records
@@ -55,8 +56,8 @@ def fetch_objects(
     Raises NotFound, Corrupt, Usage, Format for what is no id.
     """
     given = [ids] if isinstance(ids, str) else list(ids)
+    source = Repository(settings.remote(remote, settings.load(settings.find_store(store))))
     local = Repository(store, create=True)
-    source = Repository(local.remote(remote))
     done = carry(source, local, parse_ids(given or read_records(null)))
     return Listed((Fetched(*d) for d in done), null)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dpkg.command import STORE, Arg, Command, Opt, clean
 from dpkg.errors import Corrupt, Format, NotFound, Usage
 from dpkg.listing import Listed, parse_ids, read_records, records
+from dpkg.odb import fragment_key
 from dpkg.oid import Oid
 from dpkg.repository import Repository
 
@@ -96,7 +97,7 @@ def _check(odb: Odb, item: tuple[str | None, Oid]) -> Checked:
 
 def _decode(odb: Odb, said: str | None, oid: Oid) -> str:
     """The type of an object or fragment, all of which was decoded. Raises NotFound, Corrupt, Format."""
-    if said == "fragment" or (not odb.has(oid) and odb.has_fragment(oid)):
+    if said == "fragment" or (not odb.has(oid) and odb.backend.stat(fragment_key(oid))):
         from dpkg.arrow import checking
 
         checking.check_alone(odb.read_fragment_file(oid), oid)

@@ -136,6 +136,8 @@ def test_what_cannot_move(dpk: Callable[..., Any], sales: Any, listed: list[str]
     ):
         assert dpk(*args, stdin=stdin, code=code).out == ""
     assert dpk("send-objects", "./to", stdin=b"").out == ""
+    dpk("fetch-objects", "./nowhere", tip, "--store", "./fresh", code=3)
+    assert not os.path.exists("fresh")  # no store is made where there is nothing to fetch from
 
 
 def test_named_remotes_and_nul(dpk: Callable[..., Any], listed: list[str]) -> None:

@@ -155,7 +155,7 @@ def test_update_ref(dpk: Callable[..., Any], sales: Any) -> None:
     ran = dpk("update-ref", "acme/sales", old)
     assert (ran.out, oid_of("acme/sales")) == ("", old)
     made = dpk("update-ref", "acme/sales", new, old, "-m", "back", "--json").json
-    assert made == {"package": "acme/sales", "branch": "main", "old": old, "new": new}
+    assert made == {"package": "acme/sales", "branch": "main", "old": old, "new": new, "tag": None}
     assert next(sales.repository.refs.log("acme/sales", "heads", "main")).why == "back"
 
 
@@ -175,6 +175,30 @@ def test_update_ref_expects(dpk: Callable[..., Any], sales: Any) -> None:
         "acme/sales/heads/next",
         "acme/sales/tags/v1",
     ]
+
+
+def test_update_ref_makes_tags(dpk: Callable[..., Any], sales: Any) -> None:
+    """A tag is made once, and never moves; it says so by 4."""
+    new, old = oid_of("acme/sales"), oid_of("acme/sales@v1")
+    made = dpk("update-ref", "acme/sales", new, "none", "--tag", "v2", "-m", "why", "--json").json
+    assert (made["tag"], made["branch"], made["old"], made["new"]) == ("v2", None, None, new)
+    assert (oid_of("acme/sales@v2"), oid_of("acme/sales")) == (new, new)
+    assert next(sales.repository.refs.log("acme/sales", "tags", "v2")).why == "why"
+    for commit in (new, old):
+        assert "v2" in dpk("update-ref", "acme/sales", commit, "--tag", "v2", code=4).err
+    dpk("rm", "acme/sales@v2")
+    dpk("update-ref", "acme/sales", new, "--tag", "v2", code=4)
+    dpk("update-ref", "acme/new", new, "--tag", "only")
+    assert dpk("show-ref", "acme/new").out == f"{new} acme/new/tags/only\n"
+    for args, code in (
+        ([new, old, "--tag", "v3"], 2),
+        ([new, "--tag", "v3", "--branch", "main"], 2),
+        ([new, "--tag", "latest"], 2),
+        ([new, "--tag", "a/b"], 2),
+        (["f" * 64, "--tag", "v3"], 3),
+        (["acme/sales/README.md", "--tag", "v3"], 2),
+    ):
+        assert dpk("update-ref", "acme/sales", *args, code=code).out == ""
 
 
 def test_what_no_branch_can_be_moved_to(dpk: Callable[..., Any], sales: Any) -> None:
