@@ -38,7 +38,12 @@ class Setting(NamedTuple):
 
 def plain_output() -> bool:
     """Whether the environment asks for output without colour (https://no-color.org)."""
-    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return bool(os.environ.get("NO_COLOR")) or dumb_terminal()
+
+
+def dumb_terminal() -> bool:
+    """Whether the environment says that the terminal can only print lines."""
+    return os.environ.get("TERM") == "dumb"
 
 
 def user_config_path() -> str:

@@ -7,7 +7,7 @@ from _thread import allocate_lock
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dpkg import progress
+from dpkg import progress, settings
 from dpkg.command import shorten
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ _EVERY = 5.0  # seconds between plain lines
 def shown(how: str = "") -> Iterator[Bars | Lines]:
     """Show what work tells of itself, until the end of the block.
 
-    `how` is bar or plain; without it bars on a terminal, lines elsewhere.
+    `how` is bar or plain; without it bars on a terminal that can draw them, lines elsewhere.
     """
-    made = Bars() if how == "bar" or (not how and sys.stderr.isatty()) else Lines()
+    can = sys.stderr.isatty() and not settings.dumb_terminal()
+    made = Bars() if how == "bar" or (not how and can) else Lines()
     progress.listen(made.advance)
     try:
         yield made

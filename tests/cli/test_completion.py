@@ -312,6 +312,8 @@ TYPED = [
 def test_bash(bash: Terminal) -> None:
     for typed, made in TYPED:
         assert bash.complete(typed) == made
+    bash.send("\x15shopt -u hostcomplete\n")  # then @ breaks no words
+    assert bash.complete("dpk log acme/sales@la") == "dpk log acme/sales@latest "
     bash.send("\x15complete -p dpk\n")
     assert "complete -F _dpk dpk" in bash.until("_dpk dpk")
 

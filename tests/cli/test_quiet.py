@@ -107,4 +107,7 @@ def test_a_terminal_gets_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     for how, kind in (("", bars.Bars), ("plain", bars.Lines), ("bar", bars.Bars)):
         with bars.shown(how) as made:
             assert type(made) is kind
+    monkeypatch.setenv("TERM", "dumb")
+    with bars.shown() as made:
+        assert type(made) is bars.Lines
     progress.advance("nobody", 1)
