@@ -46,7 +46,7 @@ class Split(NamedTuple):
 
 def split(line: str, breaks: str) -> Split:
     """The words of a line of bash, as far as its quotes go; `breaks` begin a word to bash, and not to us."""
-    words, quote, anchor, in_word = [""], "", 0, False
+    words, quote, anchor, outside, in_word = [""], "", 0, 0, False
     chars = iter(line)
     for c in chars:
         if c == "\\" and quote != "'":
@@ -54,11 +54,11 @@ def split(line: str, breaks: str) -> Split:
             words[-1] += after if not quote or after in '"\\$`' else c + after
         elif quote:
             if c == quote:
-                quote, anchor = "", len(words[-1])
+                quote, anchor = "", outside  # a quote that is closed begins nothing
             else:
                 words[-1] += c
         elif c in "'\"":
-            quote, anchor = c, len(words[-1])
+            quote, anchor, outside = c, len(words[-1]), anchor
         elif c in _BLANK:
             if in_word:
                 words.append("")
