@@ -19,7 +19,7 @@ ODD = "odd $(touch oops) 'name'\n\"*\" -x; é"
 
 @pytest.fixture
 def script(store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
-    """Runs an example with `dpk` on the PATH, and every shell script in dash where there is one."""
+    """Runs an example with `dpk` on the PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "dpk").write_text(f'#!/bin/sh\nexec {sys.executable} -m dpkg "$@"\n')
