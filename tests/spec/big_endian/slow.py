@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("slow", deadline=None, suppress_health_check=list(HealthCheck))
+settings.register_profile("slow", max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile("slow")
