@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -105,6 +106,39 @@ def test_ctrl_c(store: Any) -> None:
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert json.loads(said)["error"] == "Interrupted"
+
+
+AT_WORK = """
+import os, sys
+from dpkg.cli import main
+real = main.main
+def started():
+    os.write(int(sys.argv.pop()), b".")
+    return real()
+main.main = started
+main.run()
+"""
+
+
+@pytest.mark.spec("CLI-4")
+@pytest.mark.parametrize(("args", "seconds"), [(["build", "acme/new", "rows.csv"], 0.6), (["log", "acme/sales"], 0.05)])
+def test_ctrl_c_at_any_moment(sales: Any, args: list[str], seconds: float) -> None:
+    """In the middle of imports too: 130, or it was done before; never another error."""
+    Path("rows.csv").write_text("n,text\n" + "".join(f"{i},row {i}\n" for i in range(50_000)))
+    ended = []
+    for moment in range(10):
+        reading, writing = os.pipe()
+        command = [sys.executable, "-c", AT_WORK, *args, str(writing)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[writing])
+        os.close(writing)
+        assert os.read(reading, 1) == b"."
+        os.close(reading)
+        time.sleep(seconds * moment / 10)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert (process.returncode, said.partition(b"\n")[0]) in ((130, b"dpk: interrupted"), (0, b"")), said
+        ended.append(process.returncode)
+    assert 130 in ended
 
 
 # A call of each command that prints something, on the package of the fixture `sales`.
