@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,3 +27,35 @@ def in_order(work: Callable[[U], T], items: Iterable[U], workers: int) -> Iterat
             yield pending.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Crew:
+    """Threads for as long as a `with` block lasts; the first error of a task is raised, and stops those that wait."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> None:
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="dpkg-work")
+
+    def __exit__(self, *_: object) -> None:
+        assert self._pool is not None
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def begin(self, work: Callable[[U], T], items: Iterable[U]) -> list[Future[T]]:
+        """Hand out `work` on items."""
+        assert self._pool is not None
+        return [self._pool.submit(work, item) for item in items]
+
+    def end(self, begun: list[Future[T]]) -> list[T]:
+        """Wait for what was begun: its results."""
+        wait(begun, return_when=FIRST_EXCEPTION)
+        if any(task.done() and not task.cancelled() and task.exception() for task in begun):
+            for task in begun:
+                task.cancel()
+        return [task.result() for task in begun if not task.cancelled()]
+
+    def each(self, work: Callable[[U], T], items: Sequence[U]) -> list[T]:
+        """`work` of each item."""
+        return [work(item) for item in items] if len(items) < 2 else self.end(self.begin(work, items))

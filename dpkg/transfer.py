@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from threading import BoundedSemaphore, Lock
+from typing import TYPE_CHECKING, TypeVar
 
 from dpkg import progress
 from dpkg.copying import copy_blob, copy_object
 from dpkg.errors import Corrupt
 from dpkg.index.reader import child, read_node
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
-from dpkg.odb import fragment_key
+from dpkg.odb import fragment_key, is_remote
+from dpkg.presence import Presence
 from dpkg.repository import read_commit
+from dpkg.threads import Crew
 
 if TYPE_CHECKING:
     from dpkg.arrow.schema import Schema
@@ -34,9 +36,12 @@ if TYPE_CHECKING:
     from dpkg.oid import Oid
 
 T = TypeVar("T")
-WORKERS = max(4, min(16, 2 * (os.cpu_count() or 2)))
+CPUS = os.cpu_count() or 2
+WORKERS = max(4, min(16, 2 * CPUS))
+REMOTE_WORKERS = 16  # requests at once: they mostly wait
 MAX_DEPTH = 128  # trees in trees
 _BATCH = 512  # blobs handed to the pool at once: memory stays bounded for a million files
+_LEAVES = 2  # leaves of tables that are on their way at once
 _OFTEN = 256 << 20  # bytes moved until commits are written
 _FORGED = "the package was damaged or forged where it comes from: do not use it, and tell whoever keeps that store"
 Counts = tuple[int, int, int]  # entries, rows, bytes
@@ -63,8 +68,12 @@ class Transfer:
         self.source, self.target, self.deep = source, target, deep
         self.moved = moved or Moved()
         self._lock = Lock()
+        self._gate = BoundedSemaphore(CPUS + 1)  # fragments that are decoded at once
+        self._crew = Crew(REMOTE_WORKERS if is_remote(source.backend) or is_remote(target.backend) else WORKERS)
+        self._presence = Presence(target, self._crew.each)
+        self._leaves: deque[Callable[[], None]] = deque()  # of tables, on their way: what ends each
         self._blobs: dict[Oid, int | None] = {}  # wait to be moved, with their sizes
-        self._containers: list[tuple[Oid, Kind]] = []  # are written after what waits, in this order
+        self._containers: dict[Oid, Kind] = {}  # are written after what waits
         self._done: dict[tuple[str, Oid], Counts] = {}  # trees and tables that need no second look
 
     def commits(self, tips: Iterable[Oid], whole: Iterable[Oid | None] = ()) -> Moved:
@@ -72,10 +81,14 @@ class Transfer:
 
         Raises NotFound, Corrupt, Storage; what arrived stays. When it returns, all of it is durable.
         """
+        with self._crew:
+            return self._commits(tips, frozenset(whole))
+
+    def _commits(self, tips: Iterable[Oid], whole: frozenset[Oid | None]) -> Moved:
         trees: dict[Oid, Oid] = {}
         waiting: list[Oid] = []
         durable = self.moved.bytes
-        for oid, commit in self._missing_commits(tips, frozenset(whole), trees):
+        for oid, commit in self._missing_commits(tips, whole, trees):
             self._tree(commit.tree, trees[commit.parents[0]] if commit.parents else None, 0)
             self._flush()
             waiting.append(oid)
@@ -89,8 +102,7 @@ class Transfer:
         """Write commits once what they reach is durable; none are left."""
         if commits:
             self.target.sync()
-        for oid in commits:
-            self._count(copy_object(self.source, self.target, oid, "commit"))
+        self._crew.each(lambda oid: self._count(copy_object(self.source, self.target, oid, "commit")), commits)
         return []
 
     def _missing_commits(
@@ -104,14 +116,18 @@ class Transfer:
             if commit is not None:
                 order.append((oid, commit))
             elif oid not in trees:
-                there = self.target.has(oid)
-                commit = read_commit(self.target if there else self.source, oid)
+                commit = self._commit(oid)
                 trees[oid] = commit.tree
-                if not there:
-                    stack.append((oid, commit))
+                stack.append((oid, commit))
                 if oid not in whole:
                     stack += [(p, None) for p in commit.parents]
-        return order
+        lacking = self._presence.lacking("object", [oid for oid, _ in order])
+        return [(oid, commit) for oid, commit in order if oid in lacking]
+
+    def _commit(self, oid: Oid) -> Commit:
+        """A commit, from where it is had with the least effort."""
+        near, far = (self.source, self.target) if is_remote(self.target.backend) else (self.target, self.source)
+        return read_commit(near if near.has(oid) else far, oid)
 
     # Trees
 
@@ -127,7 +143,7 @@ class Transfer:
             for oid, node in self._new_nodes(root, top, before):
                 for entry in node.entries if not node.level else ():
                     self._entry(entry, before.entry(entry.name) if before else None, depth)
-                self._containers.append((oid, "node"))
+                self._containers[oid] = "node"
         self._done[TREE, root] = sums(top)
         return self._done[TREE, root]
 
@@ -161,23 +177,31 @@ class Transfer:
     # Blobs and nodes wait, so that blobs move many at a time
 
     def _blob(self, oid: Oid, size: int | None) -> None:
-        if self.target.has(oid):
-            if self.deep and (self.target.kind(oid) != "blob" or size not in (None, self.target.size(oid))):
-                raise Corrupt(f"blob {oid} is not what the tree says", _FORGED)
-            return
         if self._blobs.setdefault(oid, size) != size and size is not None:
             raise Corrupt(f"blob {oid} is not what the tree says", _FORGED)
         if len(self._blobs) >= _BATCH:
             self._flush()
 
     def _flush(self) -> None:
-        """Move the blobs that wait, then write the nodes and tables that wait for them."""
+        """Move the blobs that wait, then write the nodes and tables that wait for them and for fragments."""
+        while self._leaves:
+            self._leaves.popleft()()
         blobs, self._blobs = self._blobs, {}
-        self._parallel(lambda item: self._count(copy_blob(self.source, self.target, *item)), list(blobs.items()))
-        for oid, kind in self._containers:
-            if not self.target.has(oid):
-                self._count(copy_object(self.source, self.target, oid, kind))
-        self._containers = []
+        lacking = self._presence.lacking("object", list(blobs))
+        if self.deep:
+            self._crew.each(self._check_blob, [item for item in blobs.items() if item[0] not in lacking])
+        move = [(oid, size) for oid, size in blobs.items() if oid in lacking]
+        self._crew.each(lambda item: self._count(copy_blob(self.source, self.target, *item)), move)
+        nodes, self._containers = self._containers, {}
+        lacking = self._presence.lacking("object", list(nodes))
+        write = [(oid, kind) for oid, kind in nodes.items() if oid in lacking]
+        self._crew.each(lambda item: self._count(copy_object(self.source, self.target, *item)), write)
+
+    def _check_blob(self, item: tuple[Oid, int | None]) -> None:
+        """That a blob which the target has is what the tree says."""
+        oid, size = item
+        if self.target.kind(oid) != "blob" or size not in (None, self.target.size(oid)):
+            raise Corrupt(f"blob {oid} is not what the tree says", _FORGED)
 
     # Tables
 
@@ -200,8 +224,8 @@ class Transfer:
             for at, node in nodes:
                 if not node.level and node.entries:
                     self._leaf(node, schema, known)
-                self._containers.append((at, "node"))
-        self._containers.append((oid, "table"))
+                self._containers[at] = "node"
+        self._containers[oid] = "table"
         self._done[FRAGMENTS, oid] = (0, table.rows, table.bytes)
         return self._done[FRAGMENTS, oid]
 
@@ -231,22 +255,35 @@ class Transfer:
         return found
 
     def _leaf(self, leaf: Node, schema: Schema, known: dict[Oid, tuple[FragmentEntry, bytes]]) -> None:
-        """Move a leaf's fragments and its statistics."""
-        from dpkg.arrow import checking
-
+        """Begin to move a leaf's fragments; its end, with its statistics, comes when enough others are on their way."""
         digests: dict[FragmentEntry, bytes] = {}
+        entries = list(dict.fromkeys(leaf.entries))
+        lacking = set() if self.deep else self._presence.lacking("fragment", [e.oid for e in entries])
 
         def move(entry: FragmentEntry) -> None:
             if self.deep and entry.oid in known:
                 expected, digests[entry] = known[entry.oid]
                 if entry != expected:
                     raise Corrupt(f"fragment {entry.oid} does not hold the rows or bytes that its index says", _FORGED)
-            else:
+            elif self.deep or entry.oid in lacking:
                 digests[entry] = self._fragment(entry, schema)
 
-        self._parallel(move, list(dict.fromkeys(leaf.entries)))
+        moving = self._crew.begin(move, entries)
+
+        def end() -> None:
+            self._crew.end(moving)
+            self._leaf_stats(leaf, schema, digests)
+
+        self._leaves.append(end)
+        while len(self._leaves) > _LEAVES:
+            self._leaves.popleft()()
+
+    def _leaf_stats(self, leaf: Node, schema: Schema, digests: dict[FragmentEntry, bytes]) -> None:
+        """Move a leaf's statistics, which are to be those of its fragments."""
+        from dpkg.arrow import checking
+
         assert leaf.stats is not None
-        if not self.deep and self.target.has_fragment(leaf.stats):
+        if not self.deep and not self._presence.lacking("fragment", [leaf.stats]):
             return
         rows = self._checked(leaf.stats, lambda data: checking.check_stats(data, leaf, schema))
         if self.deep and checking.stats_digests(rows, schema) != [digests[e] for e in leaf.entries]:
@@ -256,18 +293,16 @@ class Transfer:
         """Move one fragment; if it is to be checked, the digest of its statistics."""
         from dpkg.arrow import checking
 
-        if not self.deep and self.target.has_fragment(entry.oid):
-            return b""
-
         def check(data: bytes) -> bytes:
-            reader = checking.check_file(data, entry, schema)
-            return checking.check_values(reader) if self.deep else b""
+            with self._gate:
+                reader = checking.check_file(data, entry, schema)
+                return checking.check_values(reader) if self.deep else b""
 
         return self._checked(entry.oid, check)
 
     def _checked(self, oid: Oid, check: Callable[[bytes], T]) -> T:
         """What `check` says of a fragment's file: of the target's own if that passes, else of the source's, which is put there."""
-        if self.target.has_fragment(oid):
+        if self.deep and self.target.has_fragment(oid):
             with suppress(Corrupt):
                 return check(self.target.read_fragment_file(oid))
         data = self.source.read_fragment_file(oid)
@@ -291,23 +326,6 @@ class Transfer:
             self.moved.objects += not fragment
             self.moved.fragments += fragment
             self.moved.bytes += size
-
-    def _parallel(self, work: Callable[[Any], None], items: list[Any]) -> None:
-        """Run `work` over items in threads; the first error stops the rest."""
-        if len(items) < 2:
-            for item in items:
-                work(item)
-            return
-        with ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-transfer") as pool:
-            futures = [pool.submit(work, item) for item in items]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-            finally:
-                for f in futures:
-                    f.cancel()
-        for f in futures:
-            if not f.cancelled():
-                f.result()
 
 
 class _Whole:
