@@ -239,6 +239,34 @@ def test_push_and_install_through_a_bad_network(
     assert [entry.event for entry in log] == ["commit", "birth"]
 
 
+@pytest.mark.spec("STO-9")
+@pytest.mark.parametrize("step", [20, pytest.param(1, marks=pytest.mark.long)])
+def test_a_push_that_breaks_off_at_any_request(
+    step: int, store: Any, new_store: Any, proxy: FaultProxy, run: Any, account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is gone from the n-th request on: the remote is whole, and a second push ends the work."""
+    monkeypatch.setattr(web, "_FIRST_WAIT", 0.001)
+    store.commit(PKG, {"t": {"id": [1, 2, 3]}, "b": b"x" * 3000}, "one")
+    dpkg.tag(PKG, "v1", store=store.url)
+    n, broken = 1, True
+    while broken:
+        remote = new_store()
+        Repository(remote, create=True)
+        proxy.clear()
+        rule = proxy.on(faultproxy.lost_answer, nth=n, times=None)
+        done = run("push", PKG, remote.replace(account.server.endpoint, proxy.url), code=None)
+        broken = rule.hits > 0
+        assert done.code == (8 if broken else 0)
+        assert tip(remote, PKG) in (None, tip(store.url, PKG))
+        assert dpkg.verify(store=remote).problems == ()
+        run("push", PKG, remote)
+        assert tip(remote, PKG) == tip(store.url, PKG)
+        assert Repository(remote).revision(PKG, "v1")
+        assert dpkg.verify(store=remote).problems == ()
+        n += step
+    assert n > 20
+
+
 # Races
 
 PUSHER = """
@@ -248,7 +276,7 @@ me, remote, rebase = sys.argv[1:]
 name = Path(me).name
 dpkg.install("acme/x", remote, store=me)
 done = []
-for i in range(3):
+for i in range(2):
     Path(me + "-src").mkdir(exist_ok=True)
     Path(me + "-src", f"{name}-{i}").write_text("x")
     dpkg.build("acme/x", me + "-src", message=f"{name} {i}", store=me)
@@ -282,7 +310,7 @@ def test_processes_that_push_at_once(store: Any, tmp_path: Path, s3_url: str, re
     moves = [entry for entry in log if entry.event == "commit"]
     if rebase == "rebase":
         assert sorted(history) == sorted(["base", *accepted])
-        assert len(accepted) == 9
+        assert len(accepted) == 6
     else:
         assert len(moves) == 1 + len(accepted)
         assert accepted
