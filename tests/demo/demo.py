@@ -165,7 +165,7 @@ def main() -> None:
 
     say("2. The whole year arrives, with a corrected April")
     write(DEMO / "src" / "flights.csv", header, corrected(rows))
-    run("dpk", "build", "nyc/flights", "src", "-m", "The whole year; JetBlue's April corrected")
+    run("dpk", "build", "nyc/flights", "src", "-m", "The whole year, with a corrected April")
     run("dpk", "tag", "nyc/flights", "2013")
 
     say("3. What is there, how it came about, what changed")

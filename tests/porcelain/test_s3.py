@@ -176,6 +176,7 @@ def test_a_folder_behind_a_web_server(
     assert "the remote is 1 commit ahead" in of(theirs, run, "push", PKG, url).out
     of(theirs, run, "install", PKG, url)
     assert tip(theirs, PKG) == tip(store.url, PKG)
+    assert "more" in of(url, run, "diff", f"{PKG}@v1..latest").out
 
 
 def test_a_web_server_is_not_written_to(

@@ -33,6 +33,22 @@ def served(
         yield url
 
 
+@contextmanager
+def answering(pages: dict[str, str]) -> Iterator[str]:
+    """A server of these pages, by their paths; those that end in a slash are HTML. Its URL."""
+
+    class Pages(_Quiet):
+        def do_GET(self) -> None:
+            page = pages.get(self.path)
+            self.send_response(404 if page is None else 200)
+            self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream")
+            self.end_headers()
+            self.wfile.write((page or "").encode())
+
+    with _serving(Pages) as url:
+        yield url
+
+
 def certificate(folder: Path) -> tuple[Path, Path] | None:
     """A new self-signed certificate for localhost and its key; None where there is no openssl program."""
     program = shutil.which("openssl")
