@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from dpkg import progress
@@ -29,6 +29,7 @@ from dpkg.threads import Crew
 
 if TYPE_CHECKING:
     from dpkg.arrow.schema import Schema
+    from dpkg.arrow.stats import StatsRow
     from dpkg.objects.commit import Commit
     from dpkg.objects.frame import Kind
     from dpkg.objects.table import Table
@@ -68,8 +69,8 @@ class Transfer:
         self.source, self.target, self.deep = source, target, deep
         self.moved = moved or Moved()
         self._lock = Lock()
-        self._gate = BoundedSemaphore(CPUS + 1)  # fragments that are decoded at once
         self._crew = Crew(REMOTE_WORKERS if is_remote(source.backend) or is_remote(target.backend) else WORKERS)
+        self._checkers = Crew(CPUS)
         self._presence = Presence(target, self._crew.each)
         self._leaves: deque[Callable[[], None]] = deque()  # of tables, on their way: what ends each
         self._blobs: dict[Oid, int | None] = {}  # wait to be moved, with their sizes
@@ -81,7 +82,7 @@ class Transfer:
 
         Raises NotFound, Corrupt, Storage; what arrived stays. When it returns, all of it is durable.
         """
-        with self._crew:
+        with self._checkers, self._crew:
             return self._commits(tips, frozenset(whole))
 
     def _commits(self, tips: Iterable[Oid], whole: frozenset[Oid | None]) -> Moved:
@@ -256,29 +257,29 @@ class Transfer:
 
     def _leaf(self, leaf: Node, schema: Schema, known: dict[Oid, tuple[FragmentEntry, bytes]]) -> None:
         """Begin to move a leaf's fragments; its end, with its statistics, comes when enough others are on their way."""
-        digests: dict[FragmentEntry, bytes] = {}
+        stats: dict[FragmentEntry, StatsRow | bytes] = {}
         entries = list(dict.fromkeys(leaf.entries))
         lacking = set() if self.deep else self._presence.lacking("fragment", [e.oid for e in entries])
 
         def move(entry: FragmentEntry) -> None:
             if self.deep and entry.oid in known:
-                expected, digests[entry] = known[entry.oid]
+                expected, stats[entry] = known[entry.oid]
                 if entry != expected:
                     raise Corrupt(f"fragment {entry.oid} does not hold the rows or bytes that its index says", _FORGED)
             elif self.deep or entry.oid in lacking:
-                digests[entry] = self._fragment(entry, schema)
+                stats[entry] = self._fragment(entry, schema)
 
         moving = self._crew.begin(move, entries)
 
         def end() -> None:
             self._crew.end(moving)
-            self._leaf_stats(leaf, schema, digests)
+            self._leaf_stats(leaf, schema, stats)
 
         self._leaves.append(end)
         while len(self._leaves) > _LEAVES:
             self._leaves.popleft()()
 
-    def _leaf_stats(self, leaf: Node, schema: Schema, digests: dict[FragmentEntry, bytes]) -> None:
+    def _leaf_stats(self, leaf: Node, schema: Schema, stats: dict[FragmentEntry, StatsRow | bytes]) -> None:
         """Move a leaf's statistics, which are to be those of its fragments."""
         from dpkg.arrow import checking
 
@@ -286,19 +287,19 @@ class Transfer:
         if not self.deep and not self._presence.lacking("fragment", [leaf.stats]):
             return
         rows = self._checked(leaf.stats, lambda data: checking.check_stats(data, leaf, schema))
-        if self.deep and checking.stats_digests(rows, schema) != [digests[e] for e in leaf.entries]:
+        if self.deep and not checking.same_stats(rows, [stats[e] for e in leaf.entries], schema):
             raise Corrupt(f"statistics {leaf.stats} are not those of the fragments", _FORGED)
 
-    def _fragment(self, entry: FragmentEntry, schema: Schema) -> bytes:
-        """Move one fragment; if it is to be checked, the digest of its statistics."""
+    def _fragment(self, entry: FragmentEntry, schema: Schema) -> StatsRow:
+        """Move one fragment; if it is to be checked, its statistics."""
         from dpkg.arrow import checking
 
-        def check(data: bytes) -> bytes:
-            with self._gate:
-                reader = checking.check_file(data, entry, schema)
-                return checking.check_values(reader) if self.deep else b""
+        def check(data: bytes) -> StatsRow:
+            reader = checking.check_file(data, entry, schema)
+            return checking.check_values(reader) if self.deep else []
 
-        return self._checked(entry.oid, check)
+        # By few threads, whatever waits for the network: what is decoded takes memory.
+        return self._checked(entry.oid, lambda data: self._checkers.end(self._checkers.begin(check, [data]))[0])
 
     def _checked(self, oid: Oid, check: Callable[[bytes], T]) -> T:
         """What `check` says of a fragment's file: of the target's own if that passes, else of the source's, which is put there."""

@@ -247,7 +247,7 @@ class Check:
 
         def check(data: bytes) -> bytes:
             reader = checking.check_file(data, entry, schema)
-            return checking.check_values(reader) if self.deep else b""
+            return checking.row_digest(checking.check_values(reader), schema) if self.deep else b""
 
         found = self._try(f"{where}, {fragment_key(entry.oid)}", partial(self.odb.check_fragment, entry.oid, check))
         if found is not None:

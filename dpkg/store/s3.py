@@ -165,7 +165,12 @@ class S3Backend:
                 sent = self._ask("write", _method("upload_part", UploadId=upload, PartNumber=number, Body=piece), key)
                 parts.append({"PartNumber": number, "ETag": sent["ETag"]})
             end = _method("complete_multipart_upload", UploadId=upload, MultipartUpload={"Parts": parts})
-            self._ask("write", end, key)
+            try:
+                self._ask("write", end, key)
+            except s3errors.Over:  # by an end whose answer was lost, if the value is there
+                stat = self.stat(key)
+                if stat is None or stat.size != size:
+                    raise
         except BaseException:
             with suppress(DpkgError):  # the first error says more; the bucket's own rules remove what is left
                 self._ask("write", _method("abort_multipart_upload", UploadId=upload), key)

@@ -27,11 +27,15 @@ _REGION = frozenset(
 _FULL = frozenset(("XMinioStorageFull", "QuotaExceeded", "InsufficientStorage", "507"))
 
 
-class Unmet(DpkgError):
+class Unmet(Storage):
     """The condition of a request (If-Match, If-None-Match) does not hold."""
 
 
-class Beyond(DpkgError):
+class Over(Storage):
+    """An upload in parts was ended already."""
+
+
+class Beyond(Storage):
     """A range begins behind the end of the value."""
 
 
@@ -56,6 +60,8 @@ def _answered(error: Any, action: str, key: str | None, bucket: str, url: str) -
         return NotFound(f"'{key}' is not in {url}")
     if code in _UNMET:
         return Unmet(f"the condition on {what} does not hold")
+    if code == "NoSuchUpload":
+        return Over(f"the upload of {what} was given up by someone else", "run the same command again")
     if code in ("InvalidRange", "416"):
         return Beyond(f"{what} is shorter")
     if code in _FULL:
