@@ -229,7 +229,8 @@ class Reader:
 
     def _column(self, stored: pa.ChunkedArray, i: int, verify: bool) -> pa.Array:
         t = self.schema.types[i]
-        array = from_storage(stored.combine_chunks(), t, self.entry.bytes)
+        one = stored.chunk(0) if stored.num_chunks == 1 else stored.combine_chunks()  # which copies
+        array = from_storage(one, t, self.entry.bytes)
         if verify and values.column_digest(array, t) != self.digests[i]:
             raise self._bad(f"column '{self.schema.names[i]}' does not match its digest")
         return array
