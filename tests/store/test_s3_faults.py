@@ -167,12 +167,28 @@ def test_a_large_value_in_parts(name: str, parts: int, backend: Backend, proxy: 
     assert backend.get("big") == value
 
 
-def test_the_end_of_a_large_value(parts: int, backend: Backend, proxy: FaultProxy) -> None:
-    """Its answer is lost: the upload is over then, and to end it again is refused; the value is there."""
+over = faultproxy.status(404, "NoSuchUpload", "The specified upload does not exist.")
+
+
+@pytest.mark.parametrize("again", [None, over], ids=["ended-twice", "over"])
+def test_the_end_of_a_large_value(
+    again: faultproxy.Fault | None, parts: int, backend: Backend, proxy: FaultProxy
+) -> None:
+    """Its answer is lost. To end an upload again may be allowed, or refused as it is over: the value is there."""
     value = os.urandom(parts + 10)
     proxy.on(faultproxy.lost_answer, method="POST", key="big", nth=2)
+    if again:
+        proxy.on(again, method="POST", key="big", nth=2)
     backend.put("big", io.BytesIO(value))
+    assert proxy.count("POST", "big") == 3
     assert backend.get("big") == value
+
+
+def test_an_upload_that_somebody_gave_up(parts: int, backend: Backend, proxy: FaultProxy) -> None:
+    proxy.on(over, method="POST", key="big", nth=2)
+    with pytest.raises(Storage, match="was given up"):
+        backend.put("big", io.BytesIO(os.urandom(parts + 10)))
+    assert backend.stat("big") is None
 
 
 def test_a_large_value_that_cannot_be_sent(parts: int, backend: Backend, proxy: FaultProxy) -> None:
