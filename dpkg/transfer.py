@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CPUS = os.cpu_count() or 2
 WORKERS = max(4, min(16, 2 * CPUS))
-REMOTE_WORKERS = 16  # requests at once: they mostly wait
+REMOTE_WORKERS = 8  # requests at once: they mostly wait
 MAX_DEPTH = 128  # trees in trees
 _BATCH = 512  # blobs handed to the pool at once: memory stays bounded for a million files
 _LEAVES = 2  # leaves of tables that are on their way at once

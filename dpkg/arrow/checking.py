@@ -37,7 +37,7 @@ def check_file(data: bytes, entry: FragmentEntry, schema: Schema) -> fragment.Re
 def check_alone(data: bytes, oid: Oid) -> None:
     """That a file holds the fragment `oid`, by what it says of itself: the oid covers that. Raises Corrupt."""
     entry, schema = fragment.describe(io.BytesIO(data), oid)
-    _valid_columns(check_file(data, entry, schema))
+    _valid_columns(check_file(data, entry, schema), {})
 
 
 def check_values(reader: fragment.Reader) -> StatsRow:
@@ -47,21 +47,22 @@ def check_values(reader: fragment.Reader) -> StatsRow:
     entry says.
     """
     entry, schema = reader.entry, reader.schema
-    columns = _valid_columns(reader)
+    occurring: dict[int, pa.Array] = {}
+    columns = _valid_columns(reader, occurring)
     size = sum(values.total_bytes(array, t) for array, t in zip(columns, schema.types, strict=True))
     if size != entry.bytes:
         raise Corrupt(f"fragment {entry.oid} holds {size:,} row bytes, its index says {entry.bytes:,}")
-    return stats_row(columns, schema)
+    return stats_row(columns, schema, occurring)
 
 
-def _valid_columns(reader: fragment.Reader) -> list[pa.Array]:
-    """All columns of a fragment, with values that its schema allows. Raises Corrupt."""
-    columns = reader.read()
-    for array, name, t in zip(columns, reader.schema.names, reader.schema.types, strict=True):
+def _valid_columns(reader: fragment.Reader, occurring: dict[int, pa.Array]) -> list[pa.Array]:
+    """All columns of a fragment, with values that its schema allows; `occurring` as in `Reader.read`. Raises Corrupt."""
+    columns = reader.read(occurring=occurring)
+    for i, (array, name, t) in enumerate(zip(columns, reader.schema.names, reader.schema.types, strict=True)):
         try:
             if t.storage.kind not in _FREE:
                 array.validate(full=True)
-            to_plain(array, t)
+            to_plain(occurring.get(i, array), t)
         except (pa.ArrowException, Format) as e:
             raise Corrupt(
                 f"fragment {reader.entry.oid} is forged: column '{name}' holds values that its type does not allow: {e}"

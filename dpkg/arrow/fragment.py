@@ -29,6 +29,7 @@ SEAL_KEY, COLUMNS_KEY, SCHEMA_KEY = b"dpkg.seal", b"dpkg.columns", b"dpkg.schema
 _ZEROS = b"0" * 64
 # Thrift's compact protocol writes a KeyValue's value as field header 0x18 and the length 64 as 0x40.
 _SEAL_HEAD = SEAL_KEY + b"\x18\x40"
+_TEXTS = ("utf8", "binary")
 MAX_CELL_BYTES = 1 << 31
 MAX_DECODED = 1 << 30  # bytes that a column may take in memory beside what its row bytes say
 
@@ -146,7 +147,8 @@ def from_storage(array: pa.Array, t: Type, most: int = MAX_DECODED) -> pa.Array:
 
 
 def _from_dictionary(array: pa.DictionaryArray, most: int) -> pa.Array:
-    if (pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0) > most:
+    lengths = pc.binary_length(array.dictionary)
+    if (pc.max(lengths).as_py() or 0) * len(array) > most and (pc.sum(lengths.take(array.indices)).as_py() or 0) > most:
         raise ValueError("a column would unpack to more than the table says")
     return array.dictionary_decode()
 
@@ -192,6 +194,7 @@ class Reader:
             raise self._bad("its size is beyond the format's limits")
         self._chunks: list[pages.Chunk] = []  # of the first leaf columns; known once they are read
         self._starts = list(accumulate(map(len, schema.leaves), initial=0))  # of each column's leaves, and the end
+        self._flat_texts = {k for k, t in zip(self._starts, schema.types, strict=False) if t.storage.kind in _TEXTS}
         try:
             self._file = _parquet(source)
             self.digests = self._digests()
@@ -216,49 +219,60 @@ class Reader:
         raw = bytes.fromhex(hexed.decode())
         return [raw[i : i + 32] for i in range(0, len(raw), 32)]
 
-    def read(self, columns: Sequence[int] | None = None, verify: bool = True) -> list[pa.Array]:
-        """Plain arrays of the columns at these places, in the order given (all if None). Raises Corrupt."""
+    def read(
+        self, columns: Sequence[int] | None = None, verify: bool = True, occurring: dict[int, pa.Array] | None = None
+    ) -> list[pa.Array]:
+        """Plain arrays of the columns at these places, in the order given (all if None). Raises Corrupt.
+
+        `occurring` is given the values that occur in columns of few values: each once, nulls left out.
+        """
         wanted = list(range(len(self.schema.names))) if columns is None else list(columns)
         distinct = sorted(set(wanted))  # Arrow gives columns back in the order of the indices asked for
         try:
             table = self._decode([k for i in distinct for k in range(self._starts[i], self._starts[i + 1])])
-            found = {i: self._column(table.column(at), i, verify) for at, i in enumerate(distinct)}
+            found = {i: self._column(table.column(at), i, verify, occurring) for at, i in enumerate(distinct)}
         except (pa.ArrowException, OSError, IndexError, ValueError, KeyError) as e:
             raise self._bad(f"it cannot be decoded: {str(e)[:200]}") from None
         return [found[i] for i in wanted]
 
-    def _column(self, stored: pa.ChunkedArray, i: int, verify: bool) -> pa.Array:
+    def _column(self, stored: pa.ChunkedArray, i: int, verify: bool, occurring: dict[int, pa.Array] | None) -> pa.Array:
         t = self.schema.types[i]
         one = stored.chunk(0) if stored.num_chunks == 1 else stored.combine_chunks()  # which copies
         array = from_storage(one, t, self.entry.bytes)
         if verify and values.column_digest(array, t) != self.digests[i]:
             raise self._bad(f"column '{self.schema.names[i]}' does not match its digest")
+        if occurring is not None and pa.types.is_dictionary(one.type):
+            occurring[i] = one.dictionary.take(pc.unique(one.indices.drop_null()))
         return array
 
     def _decode(self, leaf_indices: list[int]) -> pa.Table:
         """The columns as Parquet has them, once it is known that this will not take far too much memory."""
-        types = [t for below in self.schema.leaves for _, t in below]
+        paths, types = zip(*(leaf for below in self.schema.leaves for leaf in below), strict=True)
         file = self._file
+        # Columns that come as a dictionary and indices: those that must, as `from_storage` knows what these stand for,
+        # and those of few values in one leaf, where that is quicker.
         risky: list[int] = []
+        few: list[int] = []
         with pages.opened(self._source) as raw:
             if leaf_indices and max(leaf_indices) >= len(self._chunks):
                 self._chunks = pages.chunks(raw, max(leaf_indices) + 1)
             if hasattr(raw, "fetch"):  # across a network: what is read next, at once
                 raw.fetch((self._chunks[k].start, self._chunks[k].stop) for k in leaf_indices)
             for k in leaf_indices:
-                if self._check_pages(pages.measure(raw, self._chunks[k]), types[k]):
+                claim = pages.measure(raw, self._chunks[k])
+                if self._check_pages(claim, types[k]):
                     risky.append(k)
-        if risky:  # indices come instead of values, and `from_storage` knows how much they stand for
-            paths = [file.schema.column(k).path for k in range(len(types))]
-            named = [paths[k] for k in risky]
-            if any(paths.count(path) > 1 for path in named):  # Arrow would do so for the other column of this name
-                raise self._bad("a column of an ambiguous name would unpack to more than the table may say")
+                elif claim.dictionary and k in self._flat_texts and paths.count(paths[k]) == 1:
+                    few.append(k)
+        if any(paths.count(paths[k]) > 1 for k in risky):  # Arrow would do so for the other column of this name
+            raise self._bad("a column of an ambiguous name would unpack to more than the table may say")
+        if named := [paths[k] for k in (*risky, *few)]:
             file = _parquet(self._source, metadata=file.metadata, read_dictionary=named)
         return file.reader.read_row_group(0, column_indices=leaf_indices, use_threads=False)
 
     def _check_pages(self, claim: pages.Claim, t: Type) -> bool:
         """Whether a leaf column's dictionary must be kept as one. Raises Corrupt for what takes too much memory."""
-        varying = t.kind in ("utf8", "binary")
+        varying = t.kind in _TEXTS
         most = max(MAX_DECODED, 2 * self.entry.bytes)
         decoded = claim.size * claim.values if varying and claim.prefixed else values.width_of(t) * claim.values
         if claim.values > self.entry.bytes or claim.size > 4 * self.entry.bytes + (16 << 20) or decoded > most:

@@ -40,14 +40,14 @@ def stats_schema(schema: Schema) -> Schema:
 StatsRow = list[dict[str, Any]]  # for each column {"min": scalar, "max": scalar, "nulls": int}
 
 
-def stats_row(columns: list[pa.Array], schema: Schema) -> StatsRow:
-    """The statistics of one fragment's columns (plain arrays)."""
+def stats_row(columns: list[pa.Array], schema: Schema, occurring: dict[int, pa.Array] | None = None) -> StatsRow:
+    """The statistics of one fragment's columns (plain arrays). `occurring`, by place: the values in a column of few."""
     out = []
-    for array, t in zip(columns, schema.types, strict=True):
+    for i, (array, t) in enumerate(zip(columns, schema.types, strict=True)):
         row: dict[str, Any] = {"nulls": array.null_count if t.storage.kind != "null" else len(array)}
         bound = stats_type(t)
         if bound:
-            row["min"], row["max"] = _bounds(array, t, bound.plain)
+            row["min"], row["max"] = _bounds((occurring or {}).get(i, array), t, bound.plain)
         out.append(row)
     return out
 
