@@ -241,7 +241,7 @@ def test_push_and_install_through_a_bad_network(
 
 
 @pytest.mark.spec("STO-9")
-@pytest.mark.parametrize("step", [20, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [30, pytest.param(1, marks=pytest.mark.long)])
 def test_a_push_that_breaks_off_at_any_request(
     step: int, store: Any, new_store: Any, proxy: FaultProxy, run: Any, account: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

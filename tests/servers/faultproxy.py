@@ -279,11 +279,10 @@ class Exchange(BaseHTTPRequestHandler):
         except (Break, OSError, http.client.HTTPException):
             self._break()
             return
-        request.status = answer.status
+        request.status, request.sent = answer.status, len(answer.body)  # before the client goes on
         if not self._head_sent:
             self.send_head(answer)
             self.send_body(answer.body if request.method != "HEAD" else b"")
-        request.sent = len(answer.body)
 
     def _request(self) -> Request:
         target = urlsplit(self.path)
