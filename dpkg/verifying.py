@@ -63,15 +63,13 @@ class _Reading(Odb):
     def check_blob(self, oid: Oid) -> int:
         """A blob's length, once each stored byte was checked, and its oid. Raises NotFound, Corrupt."""
         self.objects.add(oid)
-        key = object_key(oid)
         with _noting(oid, self.bad_objects):
-            stat = self.backend.stat(key)
+            read, size = self.open_frame(oid)
             try:
-                if stat is not None:
-                    frame.check_stream(partial(self.backend.get_range, key), stat.size)
+                frame.check_stream(read, size)
+                length = sum(map(len, self._payload(oid, read, size)))
             except Corrupt as e:
                 raise self._damaged(oid, e.message) from None
-            length = sum(map(len, self.iter_blob(oid)))
         self._count(length)
         return length
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO, Literal
 
-    from dpkg.objects.frame import Kind
+    from dpkg.objects.frame import Kind, Read
     from dpkg.store.base import Backend
     from dpkg.store.ranged import RangedFile
 
@@ -173,27 +173,44 @@ class Odb:
 
     def iter_blob(self, oid: Oid) -> Iterator[bytes]:
         """The blob's bytes in pieces, in bounded memory. Raises NotFound; Corrupt comes before the last piece."""
-        key = object_key(oid)
-        size = self._size(key)
-        if size < 0:
-            raise self._missing(oid)
         try:
-            header = frame.parse_header(self.backend.get_range(key, 0, frame.HEADER.size), size)
-            if header.kind != frame.BLOB:
-                raise Corrupt(f"it is a {header.kind} where a blob must be")
-            hasher = frame.new_hasher(frame.BLOB)
-            held = b""
-            for chunk in frame.iter_payload(lambda start, length: self.backend.get_range(key, start, length), size):
-                if held:
-                    yield held
-                hasher.update(chunk)
-                held = chunk
+            yield from self._payload(oid, *self.open_frame(oid))
         except Corrupt as error:
             raise self._damaged(oid, error.message) from None
         except NotFound:
             raise self._missing(oid) from None
+
+    def open_frame(self, oid: Oid) -> tuple[Read, int]:
+        """What reads ranges of an object's stored bytes, and how many there are. One request for a small object."""
+        key = object_key(oid)
+        try:
+            first = self.backend.get_range(key, 0, frame.RANGE)
+        except NotFound:
+            raise self._missing(oid) from None
+        size = len(first) if len(first) < frame.RANGE else self._size(key)
+
+        def read(start: int, length: int) -> bytes:
+            if start + length <= len(first) or len(first) == size:
+                return first[start : start + length]
+            return self.backend.get_range(key, start, length)
+
+        return read, size
+
+    @staticmethod
+    def _payload(oid: Oid, read: Read, size: int) -> Iterator[bytes]:
+        """A blob's bytes in pieces, the last one once all are known to be its own. Raises Corrupt."""
+        header = frame.parse_header(read(0, frame.HEADER.size), size)
+        if header.kind != frame.BLOB:
+            raise Corrupt(f"it is a {header.kind} where a blob must be")
+        hasher = frame.new_hasher(frame.BLOB)
+        held = b""
+        for chunk in frame.iter_payload(read, size):
+            if held:
+                yield held
+            hasher.update(chunk)
+            held = chunk
         if hasher.hexdigest() != oid:
-            raise self._damaged(oid, "its bytes are those of another object")
+            raise Corrupt("its bytes are those of another object")
         if held:
             yield held
 
