@@ -7,8 +7,10 @@ etags and not got again.
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from dpkg.errors import Corrupt, Format
 from dpkg.names import valid_package
 from dpkg.refs import RefEntry, Refs, entry_key, folder_of, newest
 
@@ -61,7 +63,10 @@ class RefsSnapshot(Refs):
         etag = etag if log is not None and log[3] == n else ""
         before = self._known.get(key)
         if etag and before is not None and before[0] == etag:
-            return RefEntry.decode(before[1].encode())
+            with suppress(Format, Corrupt):  # what was kept is derived data: damaged, it is got again
+                kept = RefEntry.decode(before[1].encode())
+                if kept.n == n:
+                    return kept
         entry = super()._entry(folder, n)
         if etag:
             self._known[key] = etag, entry.encode().decode()

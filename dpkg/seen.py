@@ -26,7 +26,7 @@ def load(backend: Backend, url: str, package: str) -> Known:
     try:
         found = json.loads(backend.get(_key(url, package)))
         return {str(key): (str(etag), str(text)) for key, (etag, text) in found.items()}
-    except (NotFound, ValueError, TypeError, AttributeError):
+    except (NotFound, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

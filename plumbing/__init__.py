@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dpkg.plumbing._send_objects import send_objects as send_objects
     from dpkg.plumbing._show_ref import show_ref as show_ref
     from dpkg.plumbing._update_ref import update_ref as update_ref
+    from dpkg.plumbing._update_server_info import update_server_info as update_server_info
     from dpkg.plumbing._verify_object import verify_object as verify_object
     from dpkg.plumbing._write_table import write_table as write_table
     from dpkg.plumbing._write_tree import write_tree as write_tree
@@ -48,6 +49,7 @@ __all__ = [
     "send_objects",
     "show_ref",
     "update_ref",
+    "update_server_info",
     "verify_object",
     "write_table",
     "write_tree",

@@ -92,6 +92,7 @@ def test_the_update_looks_again_when_the_value_is_the_same() -> None:
     assert events(refs, *MAIN) == ["commit", "barrier", "barrier", "birth"]
 
 
+@pytest.mark.spec("STO-12")
 def test_refs_are_read_only_without_an_atomic_create() -> None:
     backend = MemoryBackend("x")
     Refs(backend).update(*MAIN, A, None, **BY)

@@ -50,6 +50,7 @@ TABLE: dict[str, dict[str, str]] = {
         "ls-remote": "list the branches and tags of another store",
         "fetch-objects": "bring objects and fragments from another store",
         "send-objects": "send objects and fragments to another store",
+        "update-server-info": "list the refs for web servers without listings",
     },
 }
 

@@ -1,7 +1,7 @@
 """A store that a web server shows: the files of its folder, as they are, to be read only.
 
 Keys are listed from the server's own listings of folders (Python's http.server, Apache, nginx with autoindex), or where
-it shows none from the file that `dpk update-server-info` writes, as git's dumb protocol does.
+it shows none those of refs from the file that `dpk update-server-info` writes, as git's dumb protocol does.
 """
 
 from __future__ import annotations
@@ -118,7 +118,12 @@ class HttpBackend:
         return [n for n in links.names if folder or n != f"{TEMP}/"] if links.names or folder else None
 
     def _written(self, prefix: str) -> Strings:
-        """Keys below `prefix` by the file that `dpk update-server-info` writes."""
+        """Keys of refs below `prefix` by the file that `dpk update-server-info` writes."""
+        if not prefix.startswith("refs/"):
+            raise Storage(
+                f"{self.url} shows no listings of its folders: what is under '{prefix}' cannot be listed",
+                "name packages, or whole ids; or work where the store's folder is",
+            )
         try:
             lines = self.get(SERVER_INFO).decode(errors="replace").splitlines()
         except NotFound:

@@ -58,6 +58,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "ls-remote": (["./remote"], MANY),
     "read-table": (["acme/sales/transactions"], MANY),
     "check-ref-format": (["v1"], ONE),
+    "update-server-info": ([], ONE),
 }
 SILENT = ("update-ref", "check-ref-format")
 

@@ -146,6 +146,7 @@ def test_create(creating: Backend) -> None:
     assert creating.get("a/b") == b"three"
 
 
+@pytest.mark.spec("STO-12")
 @pytest.mark.parametrize("kind", sorted(set(places.WRITING) - set(places.CREATING)))
 def test_what_is_not_proven_does_not_create(kind: str, place: Place) -> None:
     backend = place(kind)
@@ -156,6 +157,7 @@ def test_what_is_not_proven_does_not_create(kind: str, place: Place) -> None:
     assert backend.stat("a") is None
 
 
+@pytest.mark.spec("STO-12")
 @pytest.mark.parametrize(("kind", "rounds", "racers"), [("local", 40, 8), ("memory", 40, 8), ("s3", 4, 4)])
 def test_threads_racing_to_create_have_one_winner(kind: str, rounds: int, racers: int, place: Place) -> None:
     backend = place(kind)

@@ -121,7 +121,10 @@ def test_a_page_that_lists_nothing() -> None:
     pages = {"/s/": "<h1>Welcome</h1>", "/s/format": "x"}
     with staticweb.answering(pages) as url:
         with pytest.raises(Storage, match="shows no listings") as caught:
-            list(open_backend(f"{url}/s").list(""))
+            list(open_backend(f"{url}/s").list("refs/"))
         assert "dpk update-server-info" in caught.value.hint
-        pages[f"/s/{SERVER_INFO}"] = "format\nrefs/x\n../up\n/etc/passwd\n\nrefs/a b\n"
-        assert [stat.key for stat in open_backend(f"{url}/s").list("")] == ["format", "refs/x"]
+        pages[f"/s/{SERVER_INFO}"] = "format\nrefs/x\nrefs/../up\n/etc/passwd\n\nrefs/a b\n"
+        assert [stat.key for stat in open_backend(f"{url}/s").list("refs/")] == ["refs/x"]
+        for prefix in ("", "objects/00/", "fragments/"):  # never taken for empty
+            with pytest.raises(Storage, match="cannot be listed"):
+                list(open_backend(f"{url}/s").list(prefix))

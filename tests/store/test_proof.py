@@ -23,6 +23,7 @@ def unproven(seaweedfs: seaweed.Server, proxy: FaultProxy) -> Callable[[], Backe
     return lambda: open_backend(url)
 
 
+@pytest.mark.spec("STO-12")
 def test_proven_once(unproven: Callable[[], Backend], proxy: FaultProxy) -> None:
     first = unproven()
     assert first.atomic_create
@@ -34,6 +35,7 @@ def test_proven_once(unproven: Callable[[], Backend], proxy: FaultProxy) -> None
     assert proxy.count() == proxy.count("GET", proof.KEY) == 1
 
 
+@pytest.mark.spec("STO-12")
 def test_the_proof_is_of_one_endpoint(unproven: Callable[[], Backend], seaweedfs: seaweed.Server) -> None:
     """A gateway in front of the same bucket may behave otherwise: it is tried for itself."""
     through = unproven()
@@ -44,6 +46,7 @@ def test_the_proof_is_of_one_endpoint(unproven: Callable[[], Backend], seaweedfs
     assert straight.get(proof.KEY) != before
 
 
+@pytest.mark.spec("STO-12")
 def test_a_service_that_ignores_the_condition(
     unproven: Callable[[], Backend], proxy: FaultProxy, seaweedfs: seaweed.Server
 ) -> None:

@@ -83,6 +83,7 @@ def test_get_tail(backend: Backend) -> None:
     assert (empty.data, empty.size) == (b"", 0)
 
 
+@pytest.mark.spec("STO-15")
 @pytest.mark.parametrize("kind", ["memory", "s3", "http-ranges", "http-denied-listings"])
 def test_parts_of_two_values_are_not_mixed(kind: str, holding: Holding, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who reads a value piece by piece says which value; a replaced one is told, not mixed in."""

@@ -117,6 +117,7 @@ def test_create_when_the_first_answer_fails(name: str, backend: Backend, proxy: 
     assert not backend.create("refs/x", b"other")
 
 
+@pytest.mark.spec("STO-14")
 def test_a_ref_whose_answer_was_lost_is_its_own(backend: Backend, proxy: FaultProxy) -> None:
     refs = Refs(backend)
     for n in range(2):
@@ -127,6 +128,7 @@ def test_a_ref_whose_answer_was_lost_is_its_own(backend: Backend, proxy: FaultPr
     assert refs.tip(*MAIN) == entry
 
 
+@pytest.mark.spec("STO-14")
 def test_a_ref_that_another_made_is_not_its_own(backend: Backend, proxy: FaultProxy) -> None:
     """The request was lost, not the answer; when it is sent again another has been there."""
     ours, theirs = Refs(backend), Refs(backend)
