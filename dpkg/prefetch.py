@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dpkg.odb import Odb
 
 MOST = 1 << 20  # bytes of the value
+_MOST_UNPACKED = 64 << 20  # bytes of payloads that are taken from one
 
 
 def prefetch_key(commit: Oid) -> str:
@@ -57,9 +58,12 @@ def read(odb: Odb, commit: Oid) -> None:
 
 
 def _frames(data: bytes) -> Iterator[tuple[Kind, bytes]]:
-    at = 0
+    at = size = 0
     while at < len(data):
-        end = at + frame.HEADER.size + frame.parse_header(data[at : at + frame.HEADER.size]).stored
+        header = frame.parse_header(data[at : at + frame.HEADER.size])
+        end, size = at + frame.HEADER.size + header.stored, size + header.length
+        if header.kind == frame.BLOB or size > _MOST_UNPACKED:
+            raise Corrupt("a value to prefetch holds what does not belong there")
         yield frame.unpack(data[at:end])
         at = end
 

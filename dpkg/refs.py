@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dpkg.errors import AlreadyExists, Conflict, Corrupt, DpkgError, Format, NotFound, Storage, Usage
+from dpkg.errors import AlreadyExists, Conflict, Corrupt, Denied, DpkgError, Format, NotFound, Storage, Usage
 from dpkg.names import valid_package, valid_ref
 from dpkg.objects import canonical_json
 from dpkg.oid import Oid, digest
@@ -192,16 +193,31 @@ class Refs:
         """
         folder = folder_of(package, kind, name)
         if not self.backend.atomic_create:
-            raise Storage(f"refs in {self.backend.url} are read-only: it cannot create atomically", "use another store")
+            raise Denied(
+                f"refs in {self.backend.url} are read-only: it is not known to create atomically",
+                "use a folder, or a bucket that honours If-None-Match",
+            )
         if kind == TAGS and event == "commit" and expected is not None:
             self._refuse_second_value(package, name, self._last(folder, expected))
         n, prev = (0, None) if expected is None else (expected.n + 1, expected.digest)
         entry = RefEntry(n, event, oid, prev, push or self.push, int(time.time()), who, why)
         data, key = entry.encode(), entry_key(folder, n)
         self.backend.sync()
-        if self.backend.create(key, data) or self.backend.get(key) == data:  # ours, if only the answer was lost
+        try:
+            made = self.backend.create(key, data)
+        except Storage:
+            if not self._is(key, data):
+                raise
+            return entry
+        if made or self._is(key, data):
             return entry
         raise _moved(package, kind, name, self._entry(folder, n))
+
+    def _is(self, key: str, data: bytes) -> bool:
+        """Whether an entry is ours, and only the answer to its creation was lost: its push id is no one else's."""
+        with suppress(NotFound, Storage):
+            return self.backend.get(key) == data
+        return False
 
     def update(
         self,

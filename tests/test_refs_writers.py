@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dpkg.errors import Conflict, Storage
+from dpkg.errors import Conflict
 from dpkg.oid import Oid
 from dpkg.refs import HEADS, TAGS, Refs
 from dpkg.store.base import Backend
@@ -100,7 +100,7 @@ def test_refs_are_read_only_without_an_atomic_create() -> None:
     refs = Refs(backend)
     assert refs.value(*MAIN) == A
     for call in (lambda: refs.update(*MAIN, B, A, **BY), lambda: refs.delete(*MAIN, **BY)):
-        with pytest.raises(Storage, match="refs in memory://x are read-only"):
+        with pytest.raises(Denied, match="refs in memory://x are read-only"):
             call()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from dpkg.errors import Corrupt, Format, NotFound, Storage
+from dpkg.errors import Corrupt, Denied, Format, NotFound
 from dpkg.objects import canonical_json
 from dpkg.oid import Oid
 
@@ -17,7 +17,7 @@ REQUIRES: frozenset[str] = frozenset()  # the requirements that this program kno
 FORMAT_KEY = "format"
 OBJECTS, FRAGMENTS = "objects/", "fragments/"
 _SUFFIX = ".parquet"
-_DAMAGED = f"is this the folder of a store? its file '{FORMAT_KEY}' says {{\"format\":\"{FORMAT}\",\"requires\":[]}}"
+_DAMAGED = f'is this the folder of a store? its file \'{FORMAT_KEY}\' says {{"format":"{FORMAT}","requires":[]}}'
 _NEWER = "upgrade dpkg: the store was written by a newer version"
 
 
@@ -52,7 +52,7 @@ def create_store(backend: Backend) -> None:
     except NotFound:
         pass
     if not backend.atomic_create:
-        raise Storage(
+        raise Denied(
             f"no store can be made at {backend.url}: it is not known to create atomically, so refs there are read-only",
             "use a folder or a bucket that honours If-None-Match",
         )

@@ -86,6 +86,7 @@ class Backend(Protocol):
     def list(self, prefix: str, limit: int | None = None, after: str = "") -> Iterator[Stat]:
         """Keys that start with `prefix` (a plain string prefix, not a folder), in bytewise order, at most `limit`.
 
+        Some services list folder by folder: `a/z` before `a-b`. Within one folder the order is bytewise everywhere.
         Only those that sort after the string `after`, which need not be a key. Never cached. What is put or deleted
         while the iterator runs may be seen or not; every other key is seen once.
         """

@@ -13,7 +13,7 @@ from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dpkg.errors import Corrupt, Format, NotFound, Storage, Usage
+from dpkg.errors import Corrupt, Denied, Format, NotFound, Storage, Usage
 from dpkg.objects import frame
 from dpkg.odb import Odb, create_store, fragment_key, object_key, open_store
 from dpkg.oid import Oid, digest
@@ -302,7 +302,7 @@ def test_other_formats_are_refused_in_words(odb: Odb, data: bytes, words: str) -
 def test_create_where_create_is_not_atomic() -> None:
     backend = MemoryBackend("x")
     backend.atomic_create = False
-    with pytest.raises(Storage, match="refs there are read-only"):
+    with pytest.raises(Denied, match="refs there are read-only"):
         create_store(backend)
     backend.atomic_create = True
     create_store(backend)
