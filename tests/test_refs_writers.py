@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dpkg.errors import Conflict
+from dpkg.errors import Conflict, Denied
 from dpkg.oid import Oid
 from dpkg.refs import HEADS, TAGS, Refs
 from dpkg.store.base import Backend
