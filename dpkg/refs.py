@@ -29,7 +29,7 @@ HEADS, TAGS = "heads", "tags"
 WORDS = {HEADS: "branch", TAGS: "tag"}
 EVENTS = frozenset(("birth", "commit", "barrier", "floor", "deleted"))
 
-_PREFIX = "refs/"
+PREFIX = "refs/"
 _TOP = 2**64 - 1
 _HEX = frozenset("0123456789abcdef")
 _ATTEMPTS = 100
@@ -116,7 +116,7 @@ class Refs:
     def packages(self, *, deleted: bool = False) -> Iterator[str]:
         """Packages that have a branch or tag, in the order of keys; `deleted`: also those that had one."""
         last = ""
-        for package, kind, name, n in self._logs(_PREFIX):
+        for package, kind, name, n in self._logs(PREFIX):
             if package != last and (deleted or self._value_at(folder_of(package, kind, name), n) is not None):
                 yield package
                 last = package
@@ -131,7 +131,7 @@ class Refs:
 
     def logs(self, package: str, kind: str) -> Iterator[str]:
         """The names of all branches or tags that ever were, in the order of keys."""
-        prefix = f"{_PREFIX}{valid_package(package)}/{_valid_kind(kind)}/"
+        prefix = f"{PREFIX}{valid_package(package)}/{_valid_kind(kind)}/"
         return (name for _, _, name, _ in self._logs(prefix))
 
     def tip(self, package: str, kind: str, name: str) -> RefEntry | None:
@@ -282,7 +282,7 @@ class Refs:
 
     def _live(self, package: str, kind: str) -> dict[str, RefEntry]:
         found = {}
-        for _, _, name, n in self._logs(f"{_PREFIX}{valid_package(package)}/{kind}/"):
+        for _, _, name, n in self._logs(f"{PREFIX}{valid_package(package)}/{kind}/"):
             folder = folder_of(package, kind, name)
             tip = self._entry(folder, n)
             if self._last(folder, tip).oid is not None:
@@ -368,7 +368,7 @@ def _valid_kind(kind: str) -> str:
 
 def folder_of(package: str, kind: str, name: str) -> str:
     """What the keys of a ref's log begin with. Raises Usage."""
-    return f"{_PREFIX}{valid_package(package)}/{_valid_kind(kind)}/{valid_ref(name)}/"
+    return f"{PREFIX}{valid_package(package)}/{_valid_kind(kind)}/{valid_ref(name)}/"
 
 
 def entry_key(folder: str, n: int) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dpkg.command import STORE, Command, count
+from dpkg.command import STORE, Command
+from dpkg.refs import PREFIX as REFS
 from dpkg.repository import Repository
 from dpkg.store.base import SERVER_INFO
 
@@ -21,7 +22,7 @@ COMMAND = Command(
 until then readers behind the web server find the store as it was. Servers that list folders do not need it.""",
     details="""Behind such a server all that reads packages works: ls, show, log, diff, install, export, verify PACKAGE, dpkg.load.
 Objects are not listed: 'verify' of the whole store, count-objects and shortened ids of objects want the folder itself, and say so.""",
-    output="How many ref entries are listed.",
+    output="How many ref entries are listed, a number.",
     examples=(
         (
             "Put a store on a web host:",
@@ -30,7 +31,6 @@ Objects are not listed: 'verify' of the whole store, count-objects and shortened
         ("", "dpk install acme/sales https://host/data"),
     ),
     see=("install", "ls-remote", "show-ref"),
-    prose=True,
 )
 
 
@@ -45,11 +45,11 @@ class ServerInfo:
 def update_server_info(*, store: str | None = None) -> ServerInfo:
     """List all ref entries of a store in one value (spec/storage.md, STO-13). Raises NotFound, Denied, Storage."""
     backend = Repository(store).backend
-    keys = [stat.key for stat in backend.list("refs/")]
-    backend.put(SERVER_INFO, "".join(f"{key}\n" for key in keys).encode())
+    keys = [stat.key for stat in backend.list(REFS)]
+    backend.put(SERVER_INFO, "".join(f"{line}\n" for line in (REFS, *keys)).encode())
     backend.sync()
     return ServerInfo(SERVER_INFO, len(keys))
 
 
 def render(result: ServerInfo) -> Iterator[Shown]:
-    yield f"{count(result.entries, 'ref entry', 'ref entries')} listed in {result.key}"
+    yield str(result.entries)

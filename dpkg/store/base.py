@@ -115,7 +115,7 @@ class Backend(Protocol):
         ...
 
 
-# What `dpk update-server-info` writes for web servers that show no listings: the keys of all ref entries, a line each.
+# For web servers that show no listings, from `dpk update-server-info`: a prefix, then all keys that start with it, a line each.
 SERVER_INFO = "derived/server-info"
 
 

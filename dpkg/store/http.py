@@ -1,7 +1,7 @@
 """A store that a web server shows: the files of its folder, as they are, to be read only.
 
 Keys are listed from the server's own listings of folders (Python's http.server, Apache, nginx with autoindex), or where
-it shows none those of refs from the file that `dpk update-server-info` writes, as git's dumb protocol does.
+it shows none from the file that `dpk update-server-info` writes, as git's dumb protocol does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from dpkg import settings
 from dpkg.address import Address
-from dpkg.errors import Denied, DpkgError, NotFound, Storage, Usage
+from dpkg.errors import Corrupt, Denied, DpkgError, NotFound, Storage, Usage
 from dpkg.store import web
 from dpkg.store.base import SERVER_INFO, Stat, Tail, replaced
 from dpkg.store.keys import TEMP, check_key, check_prefix, is_part
@@ -118,19 +118,21 @@ class HttpBackend:
         return [n for n in links.names if folder or n != f"{TEMP}/"] if links.names or folder else None
 
     def _written(self, prefix: str) -> Strings:
-        """Keys of refs below `prefix` by the file that `dpk update-server-info` writes."""
-        if not prefix.startswith("refs/"):
-            raise Storage(
-                f"{self.url} shows no listings of its folders: what is under '{prefix}' cannot be listed",
-                "name packages, or whole ids; or work where the store's folder is",
-            )
+        """Keys below `prefix` by the file that `dpk update-server-info` writes: what it is about, then the keys."""
         try:
-            lines = self.get(SERVER_INFO).decode(errors="replace").splitlines()
+            about, *lines = self.get(SERVER_INFO).decode(errors="replace").split("\n")
+            if not lines or lines[-1]:
+                raise Corrupt(f"'{SERVER_INFO}' in {self.url} is cut off", "put it there again")
         except NotFound:
             raise Storage(
                 f"{self.url} shows no listings of its folders, and has no '{SERVER_INFO}'",
                 "run 'dpk update-server-info' in the store, and put what it writes there too",
             ) from None
+        if not prefix.startswith(about):
+            raise Storage(
+                f"{self.url} shows no listings of its folders: what is under '{prefix}' cannot be listed",
+                "name packages, or whole ids; or work where the store's folder is",
+            )
         return sorted(k for k in lines if k.startswith(prefix) and all(map(is_part, k.split("/"))))
 
     def local_path(self, key: str) -> str | None:

@@ -181,6 +181,7 @@ OTHERS = {
     "fetch-objects",
     "send-objects",
     "verify-object",
+    "update-server-info",
 }
 SILENT = {"update-ref", "check-ref-format"}
 

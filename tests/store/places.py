@@ -54,7 +54,7 @@ def _web(options: dict[str, object], asked: Asked, folder: Path, values: Values)
     """A folder with the values behind a web server."""
     local = LocalBackend(_folder(folder))
     fill(local, values)
-    local.put(SERVER_INFO, "".join(f"{key}\n" for key in values).encode())  # a store is never quite empty
+    local.put(SERVER_INFO, "".join(f"{line}\n" for line in ("", *values)).encode())  # a store is never quite empty
     return open_backend(asked.getfixturevalue("serve")(local.url, **options))
 
 

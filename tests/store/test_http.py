@@ -11,7 +11,7 @@ import pytest
 import staticweb
 from faultproxy import FaultProxy
 
-from dpkg.errors import Denied, DpkgError, NotFound, Storage
+from dpkg.errors import Corrupt, Denied, DpkgError, NotFound, Storage
 from dpkg.store import open_backend, web
 from dpkg.store.base import SERVER_INFO
 
@@ -123,8 +123,13 @@ def test_a_page_that_lists_nothing() -> None:
         with pytest.raises(Storage, match="shows no listings") as caught:
             list(open_backend(f"{url}/s").list("refs/"))
         assert "dpk update-server-info" in caught.value.hint
-        pages[f"/s/{SERVER_INFO}"] = "format\nrefs/x\nrefs/../up\n/etc/passwd\n\nrefs/a b\n"
+        pages[f"/s/{SERVER_INFO}"] = "refs/\nformat\nrefs/x\nrefs/../up\n/etc/passwd\n\nrefs/a b\n"
         assert [stat.key for stat in open_backend(f"{url}/s").list("refs/")] == ["refs/x"]
+        for cut in ("", "ref", "refs/\nrefs/x\nrefs/y"):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setitem(pages, f"/s/{SERVER_INFO}", cut)
+                with pytest.raises(Corrupt, match="cut off"):
+                    list(open_backend(f"{url}/s").list("refs/"))
         for prefix in ("", "objects/00/", "fragments/"):  # never taken for empty
             with pytest.raises(Storage, match="cannot be listed"):
                 list(open_backend(f"{url}/s").list(prefix))
