@@ -134,7 +134,10 @@ class OtherBackend:
         except NotFound:
             return []
         out = []
+        itself = str(self._fs._strip_protocol(self._path(folder))).strip("/")
         for info in found:
+            if info["type"] == "file" and str(info["name"]).strip("/") == itself:
+                continue  # what is asked for as a folder is a file: it is listed as such
             name = str(info["name"]).rstrip("/").rpartition("/")[2]
             if not is_part(name) or not name.startswith(start) or (not folder and name == TEMP):
                 continue
