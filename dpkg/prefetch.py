@@ -44,7 +44,10 @@ def write(source: Odb, target: Odb, commit: Oid) -> None:
 
 def read(odb: Odb, commit: Oid) -> None:
     """Let a remote odb hold what is near a commit, with one request. What is missing, damaged or foreign is left out."""
-    if odb.held is None or odb.held.get(commit) is not None:
+    if odb.held is None:
+        return
+    held = odb.held.get(commit)
+    if held is not None and odb.held.get(Commit.decode(held[1]).tree) is not None:
         return
     try:
         data = odb.backend.get_range(prefetch_key(commit), 0, MOST)
