@@ -23,10 +23,15 @@ COMMAND = Command(
         Opt("--user", "for all stores of this user, not only this one"),
         STORE,
     ),
-    epilog="A URL must hold no password: credentials come from the environment.",
+    epilog="""A URL may hold an endpoint: s3://bucket/folder?endpoint=https://s3.example.org; options are joined by '&': endpoint, region,
+profile, anonymous=true. It holds no user, password or key: these come from the environment (AWS_ACCESS_KEY_ID, …) or ~/.aws.""",
     examples=(
         ("Name a folder, and see what has a name:", "dpk remote add origin /srv/data/shared"),
         ("", "dpk remote list"),
+        (
+            "Name a bucket of a service that is not AWS:",
+            "dpk remote add lab 's3://data/store?endpoint=https://s3.example.org'",
+        ),
     ),
     see=("push", "install", "config"),
 )
