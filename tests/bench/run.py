@@ -1,23 +1,22 @@
 """`make bench`: figures as ratios within one run; the machine's speed cancels out. Prints a table, and JSON with --json FILE.
 
-Data: TPC-H lineitem (scale factor 0.3, 1.8 million rows, 230 MB of CSV), made by DuckDB.
+Data: TPC-H lineitem, made by DuckDB: scale factor 0.3, 1.8 million rows, 230 MB of CSV; for the network as many rows as
+give --network-gb GB of fragments.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-BIN = Path(sys.executable).parent
+from measure import BIN, Figure, Ran, build, median, pairs, run, size_of
+
 PLAIN = """
 import sys, pyarrow.csv as csv, pyarrow.parquet as pq
 reader = csv.open_csv(sys.argv[1])
@@ -59,38 +58,6 @@ print(min(a for a, _ in runs) / min(b for _, b in runs))
 """
 
 
-@dataclass
-class Figure:
-    """One line of the result. `goal` is the most that is allowed."""
-
-    name: str
-    value: float
-    goal: float
-    detail: str
-
-
-@dataclass
-class Ran:
-    seconds: float
-    megabytes: float  # peak resident memory
-
-
-def run(*command: str, env: dict[str, str] | None = None) -> Ran:
-    """One command as a process: wall time and peak memory of exactly this process."""
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(env or {})}
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} failed: {said.decode()}")
-    return Ran(seconds, usage.ru_maxrss / 1024)
-
-
 def lineitem(path: Path, scale: float) -> None:
     """In a process of its own: a process that forks hands its peak memory on to what it starts."""
     subprocess.run([sys.executable, "-c", LINEITEM, str(path), str(scale)], check=True)
@@ -115,30 +82,6 @@ def insert(source: Path, target: Path, rows: int) -> None:
                 f"{n},1,1,1,1.00,1.00,0.01,0.01,N,O,1999-01-01,1999-01-01,1999-01-01,NONE,AIR,inserted row {n}\n".encode()
             )
         shutil.copyfileobj(f, out)
-
-
-def size_of(folder: Path) -> int:
-    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-
-
-def build(store: Path, source: Path) -> Ran:
-    return run(
-        str(BIN / "dpk"),
-        "build",
-        "bench/tpch",
-        str(source),
-        "--quiet",
-        env={"DPK_STORE": str(store), "DPK_AUTHOR": "bench"},
-    )
-
-
-def pairs(repeats: int, ours: object, theirs: object) -> tuple[float, list[Ran], list[Ran]]:
-    """Median of the ratios of runs taken in turn."""
-    a, b = [], []
-    for _ in range(repeats):
-        a.append(ours())  # type: ignore[operator]
-        b.append(theirs())  # type: ignore[operator]
-    return statistics.median(x.seconds / y.seconds for x, y in zip(a, b, strict=True)), a, b
 
 
 def bench_builds(work: Path, repeats: int) -> list[Figure]:
@@ -175,7 +118,7 @@ def bench_builds(work: Path, repeats: int) -> list[Figure]:
     shutil.rmtree(store)
     four = build(store, big)
     return [
-        Figure("first build / plain conversion", ratio, 1.3, f"{_median(ours):.2f} s / {_median(theirs):.2f} s"),
+        Figure("first build / plain conversion", ratio, 1.3, f"{median(ours):.2f} s / {median(theirs):.2f} s"),
         Figure("first build, peak memory in MB", largest, 600, ""),
         Figure("peak memory, 4 x the input / 1 x", four.megabytes / largest, 1.2, f"{four.megabytes:.0f} MB"),
         Figure("stored bytes / one Parquet file", stored / one, 0.95, f"{stored / 1e6:.1f} MB / {one / 1e6:.1f} MB"),
@@ -183,10 +126,6 @@ def bench_builds(work: Path, repeats: int) -> list[Figure]:
         Figure("new bytes after 100 rows / the table's", new / stored, 0.03, f"{new / 1e6:.2f} MB"),
         Figure("read verified / read unverified, CPU", verify, 1.25, ""),
     ]
-
-
-def _median(runs: list[Ran]) -> float:
-    return statistics.median(r.seconds for r in runs)
 
 
 def bench_start(work: Path) -> list[Figure]:
@@ -202,9 +141,9 @@ def bench_start(work: Path) -> list[Figure]:
     log, c, _ = pairs(25, lambda: run(dpk, "log", "bench/tpch", env=env), bare)
     return [
         Figure(
-            "dpk --version / python -c pass", version, 2.5, f"{_median(a) * 1000:.0f} ms / {_median(b) * 1000:.0f} ms"
+            "dpk --version / python -c pass", version, 2.5, f"{median(a) * 1000:.0f} ms / {median(b) * 1000:.0f} ms"
         ),
-        Figure("dpk log / python -c pass", log, 5, f"{_median(c) * 1000:.0f} ms"),
+        Figure("dpk log / python -c pass", log, 5, f"{median(c) * 1000:.0f} ms"),
     ]
 
 
@@ -212,14 +151,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", choices=("builds", "start"))
+    parser.add_argument("--network-gb", type=float, default=1.0, help="GB of fragments to push and install")
+    parser.add_argument("--only", choices=("builds", "start", "network"))
     options = parser.parse_args()
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="dpkg-bench-") as folder:
-        if options.only != "builds":
+        if options.only in (None, "start"):
             figures += bench_start(Path(folder))
-        if options.only != "start":
+        if options.only in (None, "builds"):
             figures += bench_builds(Path(folder), options.repeats)
+        if options.only in (None, "network"):
+            from network import bench_network
+
+            figures += bench_network(Path(folder), min(3, options.repeats), options.network_gb)
     for f in figures:
         print(f"{'ok  ' if f.value <= f.goal else 'MISS'} {f.name:<44} {f.value:8.3f}   goal {f.goal:<6}  {f.detail}")
     if options.json:
