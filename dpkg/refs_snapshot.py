@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dpkg.errors import Corrupt, Format
+from dpkg.errors import Conflict, Corrupt, Format
 from dpkg.names import valid_package
 from dpkg.refs import RefEntry, Refs, entry_key, folder_of, newest
 
@@ -24,7 +24,8 @@ Known = MutableMapping[str, tuple[str, str]]  # key of an entry to its etag and 
 class RefsSnapshot(Refs):
     """Reads the refs of `package` as they were when this was made, and what was appended through it since.
 
-    Appending fails where the log has moved on, as ever. Refs of other packages are not reached through this.
+    Appending fails where the log has moved on, as ever; that log is then looked at again. Refs of other packages are
+    not reached through this.
     """
 
     def __init__(self, refs: Refs, package: str, known: Known | None = None) -> None:
@@ -33,9 +34,20 @@ class RefsSnapshot(Refs):
         self.package = valid_package(package)
         self._known: Known = {} if known is None else known
         self._tips: dict[str, tuple[tuple[str, str, str, int], str]] = {}  # folder of a log: what it is, etag
-        for log, stat in newest(refs.backend, f"refs/{self.package}/"):
-            self._tips[folder_of(*log[:3])] = log, stat.etag
+        self._look(f"refs/{self.package}/")
+        tips = {entry_key(folder, log[3]) for folder, (log, _) in self._tips.items()}
+        for key in [key for key in self._known if key not in tips]:  # no one will ask for it again
+            del self._known[key]
         self._read: dict[str, RefEntry] = {}
+
+    def _look(self, prefix: str) -> None:
+        """Note the newest entries of the logs under `prefix`."""
+        for log, stat in newest(self.backend, prefix):
+            self._tips[folder_of(*log[:3])] = log, stat.etag
+
+    def packages(self, *, deleted: bool = False) -> Iterator[str]:
+        """As they are now: of others than its own a snapshot knows nothing."""
+        return Refs(self.backend, self.push).packages(deleted=deleted)
 
     def tip(self, package: str, kind: str, name: str) -> RefEntry | None:
         folder = folder_of(package, kind, name)
@@ -43,8 +55,12 @@ class RefsSnapshot(Refs):
         return None if found is None else self._entry(folder, found[0][3])
 
     def append(self, package: str, kind: str, name: str, *args: Any, **kwargs: Any) -> RefEntry:
-        entry = super().append(package, kind, name, *args, **kwargs)
         folder = folder_of(package, kind, name)
+        try:
+            entry = super().append(package, kind, name, *args, **kwargs)
+        except Conflict:
+            self._look(folder)  # who tries again wants to see what came first
+            raise
         self._tips[folder] = (package, kind, name, entry.n), ""
         self._read[entry_key(folder, entry.n)] = entry
         return entry

@@ -6,11 +6,12 @@ Derived data: without it the entries are asked for again.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from dpkg.errors import NotFound
+from dpkg.errors import DpkgError
 
 if TYPE_CHECKING:
     from dpkg.refs_snapshot import Known
@@ -26,10 +27,11 @@ def load(backend: Backend, url: str, package: str) -> Known:
     try:
         found = json.loads(backend.get(_key(url, package)))
         return {str(key): (str(etag), str(text)) for key, (etag, text) in found.items()}
-    except (NotFound, ValueError, TypeError, AttributeError, RecursionError):
+    except (DpkgError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 
 def save(backend: Backend, url: str, package: str, known: Known) -> None:
-    """Keep what was seen."""
-    backend.put(_key(url, package), json.dumps(dict(sorted(known.items()))).encode())
+    """Keep what was seen, where that can be: a store that is only read from need not be writable."""
+    with suppress(DpkgError):
+        backend.put(_key(url, package), json.dumps(dict(sorted(known.items()))).encode())

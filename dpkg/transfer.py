@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from dpkg import progress
+from dpkg import progress, reaching
 from dpkg.copying import copy_blob, copy_object
 from dpkg.errors import Corrupt
 from dpkg.index.reader import child, read_node
@@ -89,10 +89,11 @@ class Transfer:
         trees: dict[Oid, Oid] = {}
         waiting: list[Oid] = []
         durable = self.moved.bytes
-        for oid, commit in self._missing_commits(tips, whole, trees):
+        todo, lacking = self._open_commits(tips, whole, trees)
+        for oid, commit in todo:
             self._tree(commit.tree, trees[commit.parents[0]] if commit.parents else None, 0)
             self._flush()
-            waiting.append(oid)
+            waiting += [oid] if oid in lacking else []
             if self.moved.bytes - durable > _OFTEN:  # so that a run that is stopped need not look at all of it again
                 waiting, durable = self._write(waiting), self.moved.bytes
         self._write(waiting)
@@ -106,10 +107,14 @@ class Transfer:
         self._crew.each(lambda oid: self._count(copy_object(self.source, self.target, oid, "commit")), commits)
         return []
 
-    def _missing_commits(
+    def _open_commits(
         self, tips: Iterable[Oid], whole: frozenset[Oid | None], trees: dict[Oid, Oid]
-    ) -> list[tuple[Oid, Commit]]:
-        """Commits that the target lacks, parents before children; `trees` is told those of all that were looked at."""
+    ) -> tuple[list[tuple[Oid, Commit]], set[Oid]]:
+        """Commits of which the target may not have all, parents before children, and those that it lacks itself.
+
+        A commit that is there, but that no ref reaches, may have come alone (`dpk send-objects`). `trees` is told those
+        of all commits that were looked at.
+        """
         order: list[tuple[Oid, Commit]] = []
         stack: list[tuple[Oid, Commit | None]] = [(oid, None) for oid in tips]
         while stack:
@@ -123,7 +128,10 @@ class Transfer:
                 if oid not in whole:
                     stack += [(p, None) for p in commit.parents]
         lacking = self._presence.lacking("object", [oid for oid, _ in order])
-        return [(oid, commit) for oid, commit in order if oid in lacking]
+        there = {oid for oid, _ in order} - lacking - whole
+        if there:
+            there.difference_update(oid for oid, _ in reaching.commits(self._commit, filter(None, whole)))
+        return [(oid, commit) for oid, commit in order if oid in lacking or oid in there], lacking
 
     def _commit(self, oid: Oid) -> Commit:
         """A commit, from where it is had with the least effort."""
@@ -178,8 +186,10 @@ class Transfer:
     # Blobs and nodes wait, so that blobs move many at a time
 
     def _blob(self, oid: Oid, size: int | None) -> None:
-        if self._blobs.setdefault(oid, size) != size and size is not None:
+        known = self._blobs.get(oid)
+        if None not in (known, size) and known != size:
             raise Corrupt(f"blob {oid} is not what the tree says", _FORGED)
+        self._blobs[oid] = known if size is None else size
         if len(self._blobs) >= _BATCH:
             self._flush()
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -298,13 +299,11 @@ def test_stopped_at_every_operation(
         n += 1
         url = f"{place}/{n}"
         counter = Counter(n, error)
-        with watching(monkeypatch, url if side == "here" else there.url, counter):
-            try:
-                dpkg.install(PKG, there.url, store=url)
-            except (KeyboardInterrupt, Storage):
-                pass
-            else:
-                break
+        at = url if side == "here" else there.url
+        with watching(monkeypatch, at, counter), suppress(KeyboardInterrupt, Storage):
+            dpkg.install(PKG, there.url, store=url)
+        if counter.count < n:
+            break
         if open_backend(url).stat("format"):
             assert tip(url, PKG) in (None, new)
             assert dpkg.verify(store=url).problems == ()
