@@ -26,16 +26,16 @@ _DAMAGED = "'dpk verify --repair REMOTE' there brings it from another store; not
 _MISSING = "the store that it should come from is not complete: 'dpk verify' there says what is missing"
 
 
-def copy_object(source: Odb, target: Odb, oid: Oid, kind: Kind, most: int = MAX_BYTES) -> int:
-    """Copy an object of at most `most` bytes of payload; the bytes stored. Raises NotFound, Corrupt, Storage."""
-    key = object_key(oid)
+def copy_object(source: Odb, target: Odb, oid: Oid, kind: Kind, size: int | None = None) -> int:
+    """Copy an object of `size` bytes of payload (None: any); the bytes stored. Raises NotFound, Corrupt, Storage."""
+    key, most = object_key(oid), MAX_BYTES if size is None else size
     try:  # zstd's worst case is a little more than its input
         data = source.backend.get_range(key, 0, frame.HEADER.size + most + (most >> 7) + 1024)
     except NotFound:
         raise _missing(source, oid) from None
     try:
         header = frame.parse_header(data)
-        if header.length > most:
+        if header.length > most or size not in (None, header.length):
             raise Corrupt(f"it has {header.length:,} bytes, and {most:,} were said")
         found, payload = frame.unpack(data)
     except Corrupt as error:

@@ -375,6 +375,12 @@ def test_a_blob_that_unpacks_to_more_than_said(store: Any, remote: Any, forger: 
     refused(store, remote, "and 1,000 were said")
 
 
+def test_a_blob_that_holds_less_than_said(store: Any, remote: Any, forger: Forger) -> None:
+    oid = forger.odb.write("blob", b"12345")
+    forger.publish(TreeEntry("new", "blob", oid, 1000))
+    refused(store, remote, "and 1,000 were said")
+
+
 def test_many_ways_to_one_node_are_walked_once(store: Any, remote: Any, forger: Forger) -> None:
     """Trees that name the same tree twice, 60 deep: 2^60 paths."""
     at = forger.entry("s")
