@@ -6,6 +6,7 @@ from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dpkg.objects.frame import HEADER
 from dpkg.odb import is_remote
 from dpkg.odb.layout import FRAGMENTS, OBJECTS, oid_of_key
 
@@ -56,10 +57,11 @@ class Presence:
             return None
         folder = OBJECTS if place == "object" else FRAGMENTS
         if place not in self._pages:  # oids are spread evenly: one of 256 folders tells of all
-            found = sum(1 for _ in self._odb.backend.list(f"{folder}00/", _PAGE))
+            found = sum(1 for _ in self._odb.backend.list(f"{folder}00/", 1 + _MOST // 256))
             self._pages[place] = 1 + 256 * found // _PAGE
         if self._asked[place] < _WORTH * self._pages[place] or self._pages[place] * _PAGE > _MOST:
             return None
-        keys = (oid_of_key(stat.key) for stat in self._odb.backend.list(folder) if stat.size)
+        least = HEADER.size if place == "object" else 1  # as Odb.has and has_fragment
+        keys = (oid_of_key(stat.key) for stat in self._odb.backend.list(folder) if stat.size >= least)
         self._listed[place] = {bytes.fromhex(oid) for oid in keys if oid is not None}
         return self._listed[place]
