@@ -28,11 +28,12 @@ def overview(version: str) -> Iterator[Line]:
     yield f"dpk {version}, a git for data packages"
     yield ""
     yield "usage: dpk COMMAND [ARGUMENT …] [--store STORE] [--json]"
+    widest = max(len(name) for commands in TABLE.values() for name in commands)
     for group, commands in TABLE.items():
         yield ""
         yield (("bold", group),)
         for name, summary in commands.items():
-            yield ("  ", ("cyan", f"{name:<18}"), summary)
+            yield ("  ", ("cyan", f"{name:<{widest}}"), "  ", summary)
     yield ""
     yield "A package is written owner/name[@revision][/path]."
     yield "'dpk COMMAND --help' tells more."

@@ -217,7 +217,7 @@ def test_a_service_that_ignores_create_if_absent(
 
     proxy.on(ignoring, method="PUT", times=None)
     url = seaweedfs.fresh_url(endpoint=proxy.url)
-    assert "create" in fails(STORAGE, "push", PKG, url)
+    assert "create" in fails(DENIED, "push", PKG, url)
     assert proxy.count("PUT", "refs/") == 0
 
 
