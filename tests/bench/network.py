@@ -23,7 +23,8 @@ _SCALE = 6.4  # of TPC-H for 1 GB of fragments
 _PARQUET = """
 import sys, duckdb
 from duckdb_extensions import import_extension
-connection = duckdb.connect(sys.argv[1] + ".db", config={"memory_limit": "2GB", "enable_progress_bar": False})
+connection = duckdb.connect(sys.argv[1] + ".db", config={"memory_limit": "2GB"})
+connection.execute("SET enable_progress_bar = false")
 import_extension("tpch", con=connection)
 connection.execute("LOAD tpch")
 connection.execute(f"CALL dbgen(sf={float(sys.argv[2])})")
