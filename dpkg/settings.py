@@ -140,11 +140,17 @@ def load(store_url: str) -> dict[str, str]:
 
 
 def effective(store_url: str) -> dict[str, Setting]:
-    """All settings as they hold for a store, the environment's too, each with its origin; in the order of keys."""
+    """All settings as they hold for a store, the environment's too, each with its origin; in the order of keys.
+
+    To be shown: of an address that may hold a secret only its begin is given.
+    """
     found = _files(store_url)
     for key, variable in _ENVIRONMENT.items():
         if value := os.environ.get(variable, "").strip():
             found[key] = Setting(value, f"${variable}")
+    for key, (value, origin) in found.items():
+        if key == "store" or key.startswith("remote."):
+            found[key] = Setting(address.shown(value), origin)
     return dict(sorted(found.items()))
 
 

@@ -11,6 +11,7 @@ from _thread import allocate_lock
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
 
 from dpkg import settings
 from dpkg.address import Address
@@ -38,7 +39,7 @@ class S3Backend:
             raise Usage(f"'s3://{address.place}' names no bucket", "write s3://bucket/folder")
         self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
         self._options = address.options
-        query = "&".join(f"{name}={value}" for name, value in address.options.items())
+        query = urlencode(address.options, safe=":/")
         self.url = f"s3://{bucket}" + (f"/{prefix}" if prefix else "") + (f"?{query}" if query else "")
         self._timeout = settings.timeout()
         self._lock, self._proof_lock = allocate_lock(), allocate_lock()
