@@ -17,6 +17,7 @@ REQUIRES: frozenset[str] = frozenset()  # the requirements that this program kno
 FORMAT_KEY = "format"
 OBJECTS, FRAGMENTS = "objects/", "fragments/"
 _SUFFIX = ".parquet"
+_MOST = 65536  # bytes of the format file that are read
 _DAMAGED = f'is this the folder of a store? its file \'{FORMAT_KEY}\' says {{"format":"{FORMAT}","requires":[]}}'
 _NEWER = "upgrade dpkg: the store was written by a newer version"
 
@@ -63,13 +64,13 @@ def create_store(backend: Backend) -> None:
 def open_store(backend: Backend) -> None:
     """Return if there is a store at `backend` that this program can read. Raises NotFound, Format, Corrupt (STO-1)."""
     try:
-        data = backend.get(FORMAT_KEY)
+        data = backend.get_range(FORMAT_KEY, 0, _MOST)
     except NotFound:
         message = f"there is no store at {backend.url}"
         raise NotFound(message, "check the address, or make a store there with 'dpk init'") from None
     where = f"the store at {backend.url}"
     try:
-        value = json.loads(data[:65536])
+        value = json.loads(data)
         name = value["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Corrupt(f"{where} has a damaged 'format' file", _DAMAGED) from None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from dpkg.errors import Corrupt, NotFound, Usage
 from dpkg.objects import frame
+from dpkg.objects.canonical_json import MAX_BYTES
 from dpkg.odb.held import Held
 from dpkg.odb.layout import FRAGMENTS, OBJECTS, fragment_key, object_key, oid_of_key
 from dpkg.oid import Oid, digest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Place = Literal["object", "fragment"]
 
 _HEX = frozenset("0123456789abcdef")
+_MOST_STORED = frame.HEADER.size + MAX_BYTES + (MAX_BYTES >> 7) + 1024  # zstd's worst case is a little more
 _DAMAGED = "get it again from another store that has it; other objects are not affected"
 _MISSING = "check the id, or get what is missing from the store that it came from"
 
@@ -84,17 +86,23 @@ class Odb:
 
     def read(self, oid: Oid, kind: Kind) -> bytes:
         """The payload of the object, which is of `kind`. Raises NotFound, and Corrupt if its bytes are not its own."""
-        found, payload = self.read_any(oid)
+        # More than the most that such an object has is not taken from wherever this is (STO-2).
+        found, payload = self._read(oid, None if kind == frame.BLOB else _MOST_STORED)
         if found != kind:
             raise Corrupt(f"object {oid} is a {found} where a {kind} must be", "check what names it")
         return payload
 
     def read_any(self, oid: Oid) -> tuple[Kind, bytes]:
         """The kind and the payload of the object. Raises NotFound, and Corrupt if its bytes are not its own."""
+        return self._read(oid, None)
+
+    def _read(self, oid: Oid, most: int | None) -> tuple[Kind, bytes]:
         if self.held is not None and (found := self.held.get(oid)) is not None:
             return found
         try:
-            data = self.backend.get(object_key(oid))
+            data = (
+                self.backend.get(object_key(oid)) if most is None else self.backend.get_range(object_key(oid), 0, most)
+            )
         except NotFound:
             raise self._missing(oid) from None
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MOST_LISTING = 64 << 20  # bytes of a listing that are read
+_TOP = frozenset(("format", "objects/", "fragments/", "refs/", "derived/"))  # one of them is in any store's folder
 _PASSING = frozenset((429, 500, 502, 503, 504))
 
 
@@ -49,6 +50,7 @@ class HttpBackend:
         self._timeout = settings.timeout()
         self._lock = allocate_lock()
         self._fs: tuple[int, Any] | None = None
+        self._shows: bool | None = None
 
     # Reading
 
@@ -61,16 +63,19 @@ class HttpBackend:
             return b""
         if start < 0:
             return self.get_tail(key, -start).data[:length]
-        answer = self._get(check_key(key), {"Range": f"bytes={start}-{start + length - 1}"})
+        answer = self._get(check_key(key), {"Range": f"bytes={start}-{start + length - 1}"}, start + length)
         if etag and _etag(answer) != etag:
             raise replaced(key, self.url)
-        return answer.data if answer.status != 200 else answer.data[start : start + length]
+        return answer.data[:length] if answer.status != 200 else answer.data[start : start + length]
 
     def get_tail(self, key: str, length: int) -> Tail:
         answer = self._get(check_key(key), {"Range": f"bytes=-{max(1, length)}"})
         data, size = answer.data, len(answer.data)
         if answer.status == 206:
-            size = int(answer.headers.get("Content-Range", f"/{size}").rpartition("/")[2])
+            total = str(answer.headers.get("Content-Range", "")).rpartition("/")[2]
+            if not (total.isascii() and total.isdigit()):
+                raise Storage(f"{self.url} does not say how long '{key}' is", "ask whoever keeps it")
+            size = int(total)
         return Tail(data[max(0, len(data) - length) :], size, _etag(answer))
 
     def stat(self, key: str) -> Stat | None:
@@ -88,7 +93,10 @@ class HttpBackend:
         return islice(self._walk(folder + slash, start, after), limit)
 
     def _walk(self, folder: str, start: str, after: str) -> Iterator[Stat]:
-        names = self._folder(folder)
+        try:
+            names = self._folder(folder) if self._shows_listings() else None
+        except Denied:
+            names = None
         if names is None:
             yield from (Stat(k, -1) for k in self._written(folder + start) if k > after)
             return
@@ -98,29 +106,39 @@ class HttpBackend:
             if key <= after and not (key.endswith("/") and after.startswith(key)):
                 continue
             if key.endswith("/"):
-                todo += sorted((key + name for name in self._folder(key) or ()), reverse=True)
+                todo += sorted((key + name for name in self._folder(key)), reverse=True)
             else:
                 yield Stat(key, -1)
 
-    def _folder(self, folder: str) -> Strings | None:
-        """Names in a folder, those of folders with a slash, by the server's listing; None where it shows none."""
+    def _shows_listings(self) -> bool:
+        """Whether the store's own folder is listed: some sites answer any path with a page of theirs."""
+        if self._shows is None:
+            try:
+                self._shows = not _TOP.isdisjoint(self._folder(""))
+            except Denied:
+                self._shows = False
+        return self._shows
+
+    def _folder(self, folder: str) -> Iterable[str]:
+        """Names in a folder, those of folders with a slash, by the server's listing; none if there is no such folder.
+
+        Raises Denied where the server shows no listing of it.
+        """
         try:
-            answer = self._get(folder)
+            answer = self._get(folder, most=_MOST_LISTING + 1)
         except NotFound:
-            # No such folder, or no listings here at all: the store's own folder tells.
-            return [] if folder and self._folder("") is not None else None
-        except Denied:
-            return None
+            return ()
         if "html" not in answer.headers.get("Content-Type", "") or len(answer.data) > _MOST_LISTING:
-            return None
+            raise Denied(f"{self.url} shows no listing of '{folder}'", "ask whoever keeps it")
         links = _Links(f"{self.url}/{folder}")
         links.feed(answer.data.decode(errors="replace"))
-        return [n for n in links.names if folder or n != f"{TEMP}/"] if links.names or folder else None
+        return [n for n in links.names if folder or n != f"{TEMP}/"]
 
     def _written(self, prefix: str) -> Strings:
         """Keys below `prefix` by the file that `dpk update-server-info` writes: what it is about, then the keys."""
         try:
-            about, *lines = self.get(SERVER_INFO).decode(errors="replace").split("\n")
+            answer = self._get(SERVER_INFO, most=_MOST_LISTING)  # one that is longer is cut off here
+            about, *lines = answer.data.decode(errors="replace").split("\n")
             if not lines or lines[-1]:
                 raise Corrupt(f"'{SERVER_INFO}' in {self.url} is cut off", "put it there again")
         except NotFound:
@@ -161,10 +179,11 @@ class HttpBackend:
 
     # Requests
 
-    def _get(self, key: str, headers: dict[str, str] | None = None) -> _Answer:
-        return self._ask("GET", key, headers)
+    def _get(self, key: str, headers: dict[str, str] | None = None, most: int | None = None) -> _Answer:
+        return self._ask("GET", key, headers, most)
 
-    def _ask(self, method: str, key: str, headers: dict[str, str] | None = None) -> _Answer:
+    def _ask(self, method: str, key: str, headers: dict[str, str] | None = None, most: int | None = None) -> _Answer:
+        """The answer to a request, with the first `most` bytes (None: all) of its body."""
         url = f"{self.url}/{quote(key)}"
         fs = self._filesystem()
 
@@ -172,7 +191,7 @@ class HttpBackend:
             session = await fs.set_session()
             async with session.request(method, url, headers={"Accept-Encoding": "identity", **(headers or {})}) as got:
                 folder = key and not key.endswith("/") and got.url.path.endswith("/")  # we were sent on to its listing
-                return _Answer(404 if folder else got.status, got.headers, await got.read())
+                return _Answer(404 if folder else got.status, got.headers, await _body(got, most))
 
         def attempt() -> _Answer:
             answer = web.run(ask, self._explain)
@@ -226,6 +245,16 @@ class HttpBackend:
         return HTTPFileSystem(client_kwargs={"timeout": timeout, "trust_env": True}, skip_instance_cache=True)
 
 
+async def _body(answer: Any, most: int | None) -> bytes:
+    """The first bytes of a body, whatever its length is said to be."""
+    if most is None:
+        return bytes(await answer.read())
+    data = bytearray()
+    while len(data) <= most and (piece := await answer.content.read(most + 1 - len(data))):
+        data += piece
+    return bytes(data[:most])
+
+
 def _etag(answer: _Answer) -> str:
     headers = answer.headers
     return str(headers.get("ETag") or headers.get("Last-Modified") or "")
@@ -237,7 +266,7 @@ class _Links(HTMLParser):
     def __init__(self, base: str) -> None:
         super().__init__()
         self._base = base
-        self.names: list[str] = []
+        self.names: dict[str, None] = {}  # in order, each once
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         link = dict(attrs).get("href") if tag == "a" else None
@@ -245,5 +274,5 @@ class _Links(HTMLParser):
             return
         target = urljoin(self._base, link)
         name = unquote(target.removeprefix(self._base))
-        if target.startswith(self._base) and is_part(name.removesuffix("/")) and name not in self.names:
-            self.names.append(name)
+        if target.startswith(self._base) and is_part(name.removesuffix("/")):
+            self.names[name] = None
