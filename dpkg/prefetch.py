@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from dpkg.errors import Corrupt, NotFound
+from dpkg.errors import Corrupt, Denied, NotFound
 from dpkg.objects import frame
 from dpkg.objects.commit import Commit
 from dpkg.objects.node import TREE, Node
@@ -51,7 +51,7 @@ def read(odb: Odb, commit: Oid) -> None:
         return
     try:
         data = odb.backend.get_range(prefetch_key(commit), 0, MOST)
-    except NotFound:
+    except (NotFound, Denied):  # buckets that may not be listed deny what is missing
         return
     try:
         for kind, payload in _frames(data):

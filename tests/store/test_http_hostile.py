@@ -115,6 +115,17 @@ def test_a_folder_whose_listing_is_refused(store: Any) -> None:
             list(open_backend(url).list("refs/acme/x/"))
 
 
+@pytest.mark.spec("STO-10")
+def test_what_is_missing_is_denied(store: Any, tmp_path: Path) -> None:
+    """As buckets do that may not be listed: a value that only spares requests is not asked for in vain."""
+    new = store.commit(PKG, {"t": {"id": [1]}})
+    dpkg.plumbing.update_server_info(store=store.url)
+    here = str(tmp_path / "here")
+    with site(Path(store.url), lambda r: not Path(r.translate_path(r.path)).is_file() and send(r, b"", 403)) as url:
+        dpkg.install(PKG, url, store=here)
+        assert Repository(here).tip(PKG) == new
+
+
 @pytest.mark.parametrize("total", ["*", "", "-5", "many", "²"])
 def test_a_length_that_is_none(total: str, tmp_path: Path) -> None:
     said = f"bytes 0-3/{total}" if total else ""
