@@ -20,7 +20,9 @@ from dpkg.compiler.folder import is_left_out
 from dpkg.compiler.plan import BUILD_FILE, Path, disk_name
 from dpkg.errors import AlreadyExists, Format, Usage
 from dpkg.index import walk
+from dpkg.odb import is_remote
 from dpkg.store.local import failure
+from dpkg.threads import some_ahead
 
 if TYPE_CHECKING:
     from dpkg.objects.node import TreeEntry
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from dpkg.oid import Oid
 
 ENDS = {"parquet": ".parquet", "csv": ".csv", "arrow": ".arrow", "jsonl": ".jsonl"}
+_WORKERS = 16
 _UNNAMEABLE = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 
 
@@ -64,8 +67,18 @@ def export(odb: Odb, root: Oid | None, entry: TreeEntry | None, folder: str, for
     with _filled(os.path.realpath(os.path.expanduser(folder))) as staging:
         files = _reserve(odb, [(tuple(path.split("/")), e) for path, e in found], staging, format)
         done = Exported()
-        for file in files:
-            _write(odb, file, os.path.join(staging, disk_name(file.on_disk)), format, done)
+        waits = is_remote(odb.backend)  # blobs, many and small, wait for a network together
+        sizes = some_ahead(
+            lambda file: _write(odb, file, os.path.join(staging, disk_name(file.on_disk)), format),
+            files,
+            lambda file: waits and file.table is None,
+            _WORKERS,
+        )
+        for file, size in zip(files, sizes, strict=True):
+            done.tables += file.table is not None
+            done.files += file.table is None
+            done.bytes += size
+            progress.advance("exported", size, None, "bytes")
         folders = {tuple(path.split("/")): e.meta for path, e in found if e.type == "tree" and e.meta}
         _finish(odb, files, folders, os.path.join(staging, BUILD_FILE))
     return done
@@ -242,21 +255,18 @@ def make_folder(path: str) -> None:
 # Content
 
 
-def _write(odb: Odb, file: _File, path: str, format: str, done: Exported) -> None:
+def _write(odb: Odb, file: _File, path: str, format: str) -> int:
+    """Write one file; its size."""
     with open(path, "wb") as out:
         if file.table is None:
             for chunk in odb.iter_blob(file.entry.oid):
                 out.write(chunk)
-            done.files += 1
         else:
             try:
                 writers.write(tables.scan(odb, file.table), tables.user_schema(file.table), format, out)
             except Format as e:
                 raise Format(f"'{'/'.join(file.path)}' cannot be written as {format}: {e.message}", e.hint) from None
-            done.tables += 1
-    size = os.path.getsize(path)
-    done.bytes += size
-    progress.advance("exported", size, None, "bytes")
+    return os.path.getsize(path)
 
 
 def _finish(odb: Odb, files: list[_File], folders: dict[Path, Oid], path: str) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from typing import TypeVar
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-def in_order(work: Callable[[U], T], items: Iterable[U], workers: int) -> Iterator[T]:
+def in_order(work: Callable[[U], T], items: Iterable[U], workers: int) -> Generator[T, None, None]:
     """`work` of each item, in order; items are taken as they are needed, and at most twice as many as workers wait.
 
     The first error ends it, once what runs has ended.
@@ -27,6 +28,15 @@ def in_order(work: Callable[[U], T], items: Iterable[U], workers: int) -> Iterat
             yield pending.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def some_ahead(work: Callable[[U], T], items: Iterable[U], ahead: Callable[[U], bool], workers: int) -> Iterator[T]:
+    """`work` of each item, in order: by threads for those that may be done before it is their turn, else here."""
+    found = list(items)
+    begun = in_order(work, [item for item in found if ahead(item)], workers)
+    with closing(begun):
+        for item in found:
+            yield next(begun) if ahead(item) else work(item)
 
 
 class Crew:

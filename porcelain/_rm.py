@@ -58,7 +58,7 @@ def rm(expr: str, *, message: str = "", store: str | None = None) -> Removed:
     if parsed.path:
         hint = "a commit never changes: build the package again without it"
         raise Usage(f"'{expr}' names a part of a package", hint)
-    repository = Repository(store)
+    repository = Repository(store).snapshot(parsed.package)
     repository.require(parsed.package)
     refs, package, who = repository.refs, parsed.package, repository.author()
     wanted = [("tags", name) for name in refs.tags(package)]

@@ -60,7 +60,7 @@ def tag(package: str, name: str, revision: str = "latest", *, message: str = "",
     wanted = parse_expr(f"{expr.package}@{revision}")
     if wanted.path:
         raise Usage(f"'{revision}' is not a revision", "write 'latest', a branch, a tag, or the start of a commit")
-    repository = Repository(store)
+    repository = Repository(store).snapshot(expr.package)
     _, commit, found = repository.resolve(wanted)
     if repository.refs.value(expr.package, "tags", name) == commit:
         return Tagged(expr.package, name, commit, found.tree, False)

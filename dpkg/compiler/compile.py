@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import rfc8785
@@ -13,12 +14,16 @@ from dpkg.compiler.plan import Item, Path, Plan
 from dpkg.errors import CheckFailed, DpkgError, Format, Usage
 from dpkg.index import build_tree
 from dpkg.objects.node import InnerEntry, TreeEntry
+from dpkg.odb import is_remote
+from dpkg.threads import some_ahead
 
 if TYPE_CHECKING:
     from dpkg.arrow.readers import Widened
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
     from dpkg.oid import Oid
+
+_WORKERS = 16
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,11 @@ def compile_plan(odb: Odb, plan: Plan) -> Report:
     """Store everything that a plan names and the tree over it; nothing is published. Raises what readers raise."""
     made: list[Compiled] = []
     root: dict[str, Any] = {}
-    for item in plan.items:
-        entry, done = _compile(odb, item)
+    waits = is_remote(
+        odb.backend
+    )  # blobs, many and small, wait for a network together; tables have threads of their own
+    compiled = some_ahead(partial(_compile, odb), plan.items, lambda item: waits and item.format is None, _WORKERS)
+    for item, (entry, done) in zip(plan.items, compiled, strict=True):
         made.append(done)
         folder = root
         for name in item.path[:-1]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
+from pathlib import Path
 from typing import Any
 
+import faultproxy
 import pyarrow as pa
 import pytest
 from faultproxy import FaultProxy
@@ -147,3 +150,76 @@ def test_requests_are_of_keys_that_are_asked_for(remote: str, proxy: FaultProxy)
     assert listed == [f"refs/{PKG}/"]
     assert not [r for r in proxy.requests if r.method not in ("GET", "HEAD")]
     assert not [r for r in proxy.seen("HEAD") if re.search("/(objects|fragments)/", r.key)], told(proxy)
+
+
+# A store in a bucket
+
+
+@pytest.fixture
+def files(through: str, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of many small files and a table; the store of commands is in a bucket."""
+    monkeypatch.setenv("DPK_STORE", through)
+    dpkg.init()
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for i in range(40):
+        (folder / f"f{i:02}").write_text(f"file {i}")
+    (folder / "f07b.csv").write_text("id\n1\n")
+    return folder
+
+
+def at_once(proxy: FaultProxy) -> list[int]:
+    """How many requests were under way when each came, from now on; each takes some time."""
+    found, here = [], [0]
+    lock = threading.Lock()
+
+    def count(request: Any, forward: Any, exchange: Any) -> Any:
+        with lock:
+            here[0] += 1
+            found.append(here[0])
+        exchange.sleep(0.03)
+        with lock:
+            here[0] -= 1
+        return forward(request)
+
+    proxy.clear()
+    proxy.on(count, times=None)
+    return found
+
+
+def test_small_files_do_not_wait_for_one_another(files: Path, proxy: FaultProxy, tmp_path: Path) -> None:
+    """Into the store, again into it, and out of it."""
+    counts = at_once(proxy)
+    built = dpkg.build(PKG, str(files))
+    assert max(counts) > 8
+    assert [entry.path for entry in built.entries] == sorted(p.name.removesuffix(".csv") for p in files.iterdir())
+    assert len(counts) <= 25 + 2 * len(built.entries), told(proxy)
+    counts = at_once(proxy)
+    assert not dpkg.build(PKG, str(files)).created
+    assert len(counts) <= 25 + len(built.entries), told(proxy)
+    counts = at_once(proxy)
+    dpkg.export(PKG, str(tmp_path / "out"))
+    assert max(counts) > 8
+    assert len(counts) <= 8 + 3 * len(built.entries), told(proxy)
+    for path in files.iterdir():
+        assert (tmp_path / "out" / path.name.replace("csv", "parquet")).exists()
+        assert path.suffix or (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_file_that_cannot_be_stored_ends_a_build(files: Path, proxy: FaultProxy, run: Any) -> None:
+    """The error of one of many is told, and nothing is published."""
+    proxy.on(faultproxy.denied, method="PUT", key="/objects/", nth=20, times=None)
+    assert "these keys may not write" in run("build", PKG, str(files), code=10).err
+    proxy.clear()
+    assert list(dpkg.ls()) == []
+    assert dpkg.build(PKG, str(files)).created
+
+
+def test_tags_are_made_and_removed(remote: str, proxy: FaultProxy) -> None:
+    """What names are there is asked once; then a read and a write for each."""
+    dpkg.tag(PKG, "more")
+    assert proxy.count() <= 8, told(proxy)
+    proxy.clear()
+    removed = dpkg.rm(PKG)
+    assert len(removed.refs) == TAGS + 2
+    assert proxy.count() <= 3 + 3 * len(removed.refs), told(proxy)
