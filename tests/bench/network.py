@@ -128,7 +128,7 @@ def _figures(verb: str, runs: dict[str, list[Ran]], files: int) -> list[Figure]:
     ours = runs.pop("dpk")
     rate = {tool: files / 1e6 / median(took) for tool, took in {"dpk": ours, **runs}.items()}
     out = [
-        Figure(f"{verb} / {tool}", ratio(ours, took), 1.0, f"{rate['dpk']:.0f} MB/s / {rate[tool]:.0f} MB/s")
+        Figure(f"{verb} / {tool}", ratio(ours, took), 1.25, f"{rate['dpk']:.0f} MB/s / {rate[tool]:.0f} MB/s")
         for tool, took in runs.items()
     ]
-    return [*out, Figure(f"{verb}, peak memory in MB", max(r.megabytes for r in ours), 600, "")]
+    return [*out, Figure(f"{verb}, peak memory in MB", max(r.megabytes for r in ours), 300, "")]
