@@ -45,10 +45,10 @@ class _Reading(Odb):
         self.bytes = 0
         self._lock = Lock()
 
-    def read_any(self, oid: Oid) -> tuple[frame.Kind, bytes]:
+    def _read(self, oid: Oid, most: int | None) -> tuple[frame.Kind, bytes]:
         self.objects.add(oid)
         with _noting(oid, self.bad_objects):
-            kind, payload = super().read_any(oid)
+            kind, payload = super()._read(oid, most)
         self._count(len(payload))
         return kind, payload
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ def _no_user_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         patch.setenv("HOME", str(home))
         patch.setenv("DPK_CONFIG", str(home / "config"))
         patch.setenv("DPK_AUTHOR", AUTHOR)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell, and inherited from there
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
 
 

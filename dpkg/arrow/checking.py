@@ -31,7 +31,7 @@ def check_file(data: bytes, entry: FragmentEntry, schema: Schema) -> fragment.Re
         fragment.check_seal(data)
     except Corrupt as e:
         raise Corrupt(f"fragment {entry.oid} is damaged: {e.message}") from None
-    return fragment.Reader(io.BytesIO(data), entry, schema)
+    return fragment.Reader(pa.BufferReader(data), entry, schema)
 
 
 def check_alone(data: bytes, oid: Oid) -> None:
