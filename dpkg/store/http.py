@@ -6,8 +6,6 @@ it shows none from the file that `dpk update-server-info` writes, as git's dumb 
 
 from __future__ import annotations
 
-import os
-from _thread import allocate_lock
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from itertools import islice
@@ -19,7 +17,7 @@ from dpkg.address import Address
 from dpkg.errors import Corrupt, Denied, DpkgError, NotFound, Storage, Usage
 from dpkg.store import web
 from dpkg.store.base import SERVER_INFO, Stat, Tail, replaced
-from dpkg.store.keys import TEMP, check_key, check_prefix, is_part
+from dpkg.store.keys import TEMP, check_key, check_prefix, is_part, walk
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -48,8 +46,7 @@ class HttpBackend:
         if not urlsplit(self.url).hostname:
             raise Usage(f"'{self.url}' names no host", "write https://host/folder")
         self._timeout = settings.timeout()
-        self._lock = allocate_lock()
-        self._fs: tuple[int, Any] | None = None
+        self._filesystem = web.PerProcess(self._connect)
         self._shows: bool | None = None
 
     # Reading
@@ -87,28 +84,25 @@ class HttpBackend:
         return Stat(key, int(length) if length else len(self.get(key)), _etag(answer))
 
     def list(self, prefix: str, limit: int | None = None, after: str = "") -> Iterator[Stat]:
-        folder, slash, start = check_prefix(prefix).rpartition("/")
-        if prefix.startswith(f"{TEMP}/"):
-            return iter(())
-        return islice(self._walk(folder + slash, start, after), limit)
+        top = "".join(check_prefix(prefix).rpartition("/")[:2])
+        found = iter(()) if prefix.startswith(f"{TEMP}/") else self._keys(prefix, after, top)
+        return islice((Stat(key, -1) for key in found), limit)
 
-    def _walk(self, folder: str, start: str, after: str) -> Iterator[Stat]:
+    def _keys(self, prefix: str, after: str, top: str) -> Iterator[str]:
+        """Keys below the folder `top`: by the server's listings, or where it shows none of that folder as written down."""
         try:
-            names = self._folder(folder) if self._shows_listings() else None
+            names = self._folder(top) if self._shows_listings() else None
         except Denied:
             names = None
         if names is None:
-            yield from (Stat(k, -1) for k in self._written(folder + start) if k > after)
+            yield from (key for key in self._written(prefix) if key > after)
             return
-        todo = sorted((folder + name for name in names if name.startswith(start)), reverse=True)
-        while todo:
-            key = todo.pop()
-            if key <= after and not (key.endswith("/") and after.startswith(key)):
-                continue
-            if key.endswith("/"):
-                todo += sorted((key + name for name in self._folder(key)), reverse=True)
-            else:
-                yield Stat(key, -1)
+
+        def scan(folder: str, start: str) -> Iterator[str]:
+            found = names if folder == top else self._folder(folder)
+            return (folder + name for name in found if name.startswith(start))
+
+        yield from walk(prefix, after, scan)
 
     def _shows_listings(self) -> bool:
         """Whether the store's own folder is listed: some sites answer any path with a page of theirs."""
@@ -228,14 +222,6 @@ class HttpBackend:
         else:
             said = Storage(f"the connection to {self.url} broke off ({name})", "check the network, then try again")
         return web.Passing(said)
-
-    def _filesystem(self) -> Any:
-        """fsspec's file system of this process: its event loop does not survive a fork."""
-        with self._lock:
-            if self._fs is None or self._fs[0] != os.getpid():
-                web.inherited.append(self._fs)
-                self._fs = os.getpid(), self._connect()
-            return self._fs[1]
 
     def _connect(self) -> Any:
         from aiohttp import ClientTimeout

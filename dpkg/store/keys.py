@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 from dpkg.errors import Usage
 
 TEMP = "tmp"  # files being written; never a key
@@ -28,3 +30,25 @@ def check_prefix(prefix: str) -> str:
     if not all(map(is_part, parts)) or not _ALLOWED.issuperset(last):
         raise Usage(f"'{prefix[:200]}' is not the start of a key of a store")
     return prefix
+
+
+def walk(prefix: str, after: str, scan: Callable[[str, str], Iterable[str]]) -> Iterator[str]:
+    """Keys in a place of folders that start with `prefix` and sort after `after`, bytewise; folders are read late.
+
+    `scan(folder, start)` gives what is in a folder under names that begin with `start`, as keys; folders end in a slash:
+    with it their order is that of all keys below. Raises Usage at once for what is no prefix.
+    """
+    folder, slash, start = check_prefix(prefix).rpartition("/")
+    return iter(()) if prefix.startswith(f"{TEMP}/") else _walk(folder + slash, start, after, scan)
+
+
+def _walk(folder: str, start: str, after: str, scan: Callable[[str, str], Iterable[str]]) -> Iterator[str]:
+    todo = sorted(scan(folder, start), reverse=True)
+    while todo:
+        key = todo.pop()
+        if key <= after and not (key.endswith("/") and after.startswith(key)):
+            continue  # and so is all that is in it
+        if key.endswith("/"):
+            todo += sorted(scan(key, ""), reverse=True)
+        else:
+            yield key

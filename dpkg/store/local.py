@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from dpkg.errors import NotFound, Storage
 from dpkg.store.base import Stat, Tail
-from dpkg.store.keys import TEMP, check_key, check_prefix, is_part
+from dpkg.store.keys import TEMP, check_key, is_part, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -137,20 +137,10 @@ class LocalBackend:
         return Stat(key, found.st_size)
 
     def list(self, prefix: str, limit: int | None = None, after: str = "") -> Iterator[Stat]:
-        folder, slash, start = check_prefix(prefix).rpartition("/")
-        if prefix.startswith(f"{TEMP}/"):
-            return iter(())
-        return islice(self._walk(folder + slash, start, after), limit)
+        return islice(self._stats(walk(prefix, after, self._scan)), limit)
 
-    def _walk(self, folder: str, start: str, after: str) -> Iterator[Stat]:
-        todo = self._scan(folder, start)
-        while todo:
-            key = todo.pop()
-            if key <= after and not (key.endswith("/") and after.startswith(key)):
-                continue  # and so is all that is in it
-            if key.endswith("/"):
-                todo += self._scan(key, "")
-                continue
+    def _stats(self, keys: Iterable[str]) -> Iterator[Stat]:
+        for key in keys:
             path = f"{self.url}/{key}"
             try:
                 yield Stat(key, os.stat(path, follow_symlinks=False).st_size)
@@ -160,10 +150,7 @@ class LocalBackend:
                 raise failure(error, "read", path) from error
 
     def _scan(self, folder: str, start: str) -> Strings:
-        """Files and folders in `folder` whose names begin with `start`: full keys, last first; folders end in a slash.
-
-        With the slash their order is that of all keys below, bytewise.
-        """
+        """Files and folders in `folder` whose names begin with `start`: full keys; folders end in a slash."""
         path = f"{self.url}/{folder}"
         found = []
         try:
@@ -180,7 +167,6 @@ class LocalBackend:
             return []
         except OSError as error:
             raise failure(error, "list", path) from error
-        found.sort(reverse=True)
         return found
 
     def local_path(self, key: str) -> str | None:

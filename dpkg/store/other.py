@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dpkg.address import Address
 from dpkg.errors import Denied, DpkgError, NotFound, Storage, Usage
 from dpkg.store.base import Stat, Tail
-from dpkg.store.keys import TEMP, check_key, check_prefix, is_part
+from dpkg.store.keys import TEMP, check_key, is_part, walk
 
 if TYPE_CHECKING:
     from typing import BinaryIO
+
+    Sizes = dict[str, int]  # by key
 
 T = TypeVar("T")
 _CHUNK = 1 << 20
@@ -111,29 +113,22 @@ class OtherBackend:
         return Stat(key, int(info["size"] or 0)) if info["type"] == "file" else None
 
     def list(self, prefix: str, limit: int | None = None, after: str = "") -> Iterator[Stat]:
-        folder, slash, start = check_prefix(prefix).rpartition("/")
-        if prefix.startswith(f"{TEMP}/"):
-            return iter(())
-        return islice(self._walk(folder + slash, start, after), limit)
+        sizes: dict[str, int] = {}  # of keys that were seen in a folder and not yet given
 
-    def _walk(self, folder: str, start: str, after: str) -> Iterator[Stat]:
-        todo = self._folder(folder, start)
-        while todo:
-            key, size = todo.pop()
-            if key <= after and not (key.endswith("/") and after.startswith(key)):
-                continue
-            if key.endswith("/"):
-                todo += self._folder(key, "")
-            else:
-                yield Stat(key, size)
+        def scan(folder: str, start: str) -> Sizes:
+            found = self._folder(folder, start)
+            sizes.update(found)
+            return found
 
-    def _folder(self, folder: str, start: str) -> Any:
-        """Keys in a folder with their sizes, last first; those of folders end in a slash."""
+        return islice((Stat(key, sizes.pop(key)) for key in walk(prefix, after, scan)), limit)
+
+    def _folder(self, folder: str, start: str) -> Sizes:
+        """Keys in a folder with their sizes; those of folders end in a slash."""
         try:
             found = self._try("list", folder, lambda: self._fs.ls(self._path(folder).rstrip("/"), detail=True))
         except NotFound:
-            return []
-        out = []
+            return {}
+        out = {}
         itself = str(self._fs._strip_protocol(self._path(folder))).strip("/")
         for info in found:
             if info["type"] == "file" and str(info["name"]).strip("/") == itself:
@@ -141,8 +136,8 @@ class OtherBackend:
             name = str(info["name"]).rstrip("/").rpartition("/")[2]
             if not is_part(name) or not name.startswith(start) or (not folder and name == TEMP):
                 continue
-            out.append((folder + name + ("/" if info["type"] == "directory" else ""), info["size"]))
-        return sorted(out, reverse=True)
+            out[folder + name + ("/" if info["type"] == "directory" else "")] = info["size"]
+        return out
 
     def local_path(self, key: str) -> str | None:
         check_key(key)

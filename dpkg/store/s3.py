@@ -42,8 +42,8 @@ class S3Backend:
         query = urlencode(address.options, safe=":/")
         self.url = f"s3://{bucket}" + (f"/{prefix}" if prefix else "") + (f"?{query}" if query else "")
         self._timeout = settings.timeout()
-        self._lock, self._proof_lock = allocate_lock(), allocate_lock()
-        self._fs: tuple[int, Any] | None = None
+        self._filesystem = web.PerProcess(self._connect)
+        self._proof_lock = allocate_lock()
         self._proven: bool | None = None
 
     # Reading
@@ -214,14 +214,6 @@ class S3Backend:
             return s3errors.explain(error, action, key, self._bucket, self.url)
 
         return web.patiently(lambda: web.run(ask, explain), self._timeout)
-
-    def _filesystem(self) -> Any:
-        """s3fs's file system of this process: its event loop does not survive a fork."""
-        with self._lock:
-            if self._fs is None or self._fs[0] != os.getpid():
-                web.inherited.append(self._fs)
-                self._fs = os.getpid(), self._connect()
-            return self._fs[1]
 
     def _connect(self) -> Any:
         import s3fs

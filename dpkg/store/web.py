@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
+from _thread import allocate_lock
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from dpkg.errors import DpkgError, Storage
 
 T = TypeVar("T")
 ATTEMPTS = 5
 _FIRST_WAIT = 0.2  # seconds; doubled each time
-# Clients of the process that this one was forked from. They are kept: were one closed here, the event loop of that
-# process would never again hear of its connections, as both share one epoll.
-inherited: list[object] = []
+
+
+class PerProcess:
+    """The client that `connect` makes, one for each process: fsspec's event loop does not survive a fork."""
+
+    # Those of the process that this one was forked from. They are kept: were one closed here, the event loop of that
+    # process would never again hear of its connections, as both share one epoll.
+    _inherited: ClassVar[list[object]] = []
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._connect = connect
+        self._lock = allocate_lock()
+        self._made: tuple[int, Any] | None = None
+
+    def __call__(self) -> Any:
+        """The client of this process."""
+        with self._lock:
+            if self._made is None or self._made[0] != os.getpid():
+                self._inherited.append(self._made)
+                self._made = os.getpid(), self._connect()
+            return self._made[1]
 
 
 class Passing(Exception):
