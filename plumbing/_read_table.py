@@ -27,7 +27,8 @@ COMMAND = Command(
     ),
     epilog="""Rows come as they are read, in any number, in little memory; only the columns asked for are read, in the order given.
 A column whose name holds a comma is named by a --columns of its own.
-'arrow' is the Arrow IPC stream format; it and Parquet are not printed to a terminal.""",
+'arrow' is the Arrow IPC stream format; it and Parquet are not printed to a terminal.
+Parquet cannot hold fixed-size lists that are null, nor CSV all texts and nulls: the error names the column.""",
     output="The rows in the format, and nothing else.",
     examples=(
         ("Into a file for DuckDB:", "dpk read-table acme/sales/transactions --format parquet > t.parquet"),

@@ -22,8 +22,10 @@ COMMAND = Command(
         Opt("--format", "of tables (default: parquet)", str, "FORMAT", ("parquet", "csv", "arrow", "jsonl")),
         STORE,
     ),
-    epilog="Building an exported Parquet or Arrow folder gives the same tophash again: keys and metadata are in a build.yml\n"
-    "beside the data.",
+    epilog="Building an exported Parquet or Arrow folder gives the same tophash again: keys and metadata are in a build.yml "
+    "beside the data.\n"
+    "Parquet cannot hold fixed-size lists that are null, nor CSV all texts and nulls: nothing is written then, and the "
+    "error names the column. Arrow holds every table.",
     examples=(
         ("Write a package into a folder:", "dpk export acme/shop out"),
         ("One table, as CSV:", "dpk export acme/shop@v1/sales out --format csv"),

@@ -100,6 +100,7 @@ def _parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[b
     rows = size = 0
     with pq.ParquetWriter(pa.PythonFile(drain, "w"), schema, compression="zstd") as writer:
         for batch in batches:
+            _check_fixed_lists(batch)
             held.append(batch)
             rows, size = rows + batch.num_rows, size + decoded_size(batch)
             if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
@@ -109,6 +110,30 @@ def _parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[b
         if rows:
             writer.write_table(pa.Table.from_batches(held, schema))
     yield drain.take()
+
+
+def _check_fixed_lists(batch: pa.RecordBatch) -> None:
+    """Raises Format for null fixed-size lists: Parquet keeps no elements for them, and Arrow before 26 refuses the file."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if _has_null_fixed_list(column):
+            message = f"column '{name}' has fixed-size lists that are null, which Parquet cannot hold"
+            raise Format(message, "write Arrow or JSON lines")
+
+
+def _has_null_fixed_list(array: pa.Array) -> bool:
+    """At any depth; also where a struct is null around it."""
+    if isinstance(array, pa.ExtensionArray):
+        return _has_null_fixed_list(array.storage)
+    if not len(array) or not _t.is_nested(array.type):
+        return False
+    if _t.is_fixed_size_list(array.type) and array.null_count:
+        return True
+    if _t.is_struct(array.type):
+        return any(map(_has_null_fixed_list, array.flatten()))
+    if _t.is_map(array.type):  # which Arrow does not flatten
+        first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
+        return _has_null_fixed_list(array.values.slice(first, last - first))
+    return _has_null_fixed_list(array.flatten())
 
 
 def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

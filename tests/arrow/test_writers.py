@@ -204,6 +204,32 @@ def test_binary_formats(format: str) -> None:
     assert len(empty) < 2000
 
 
+PAIR = pa.list_(pa.int8(), 2)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([[1, 2], None], PAIR),
+        pa.array([[], [[1, 2], None]], pa.list_(PAIR)),
+        pa.array([{"p": [1, 2]}, None], pa.struct([("p", PAIR)])),
+        pa.array([[[1, 2], [3, 4]], [[1, 2], None]], pa.list_(PAIR, 2)),
+        pa.array([[("k", [1, 2])], None, [("k", None)]], pa.map_(pa.string(), PAIR)),
+        pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.int8(), [2]), pa.array([[1, 2], None], PAIR)),
+    ],
+    ids=["column", "list", "struct", "fixed", "map", "tensor"],
+)
+def test_what_parquet_cannot_hold(array: pa.Array) -> None:
+    """Whichever Arrow is installed: 24 and 25 do not write null fixed-size lists, or cannot read what they wrote."""
+    table = pa.table({"a": range(len(array)), "p": array})
+    with pytest.raises(Format, match="column 'p' has fixed-size lists that are null") as caught:
+        written(table, "parquet")
+    assert caught.value.hint
+    assert pa.ipc.open_file(written(table, "arrow")).read_all().equals(table)
+    whole = table.slice(0, 1)
+    assert pq.read_table(io.BytesIO(written(whole, "parquet"))).equals(whole)
+
+
 @pytest.mark.parametrize("format", writers.FORMATS)
 def test_bytes_come_as_batches_do(format: str) -> None:
     batch = pa.record_batch({"a": range(200_000), "b": ["some text"] * 200_000})
