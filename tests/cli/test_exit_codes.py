@@ -66,8 +66,9 @@ def ends(*args: str, **options: Any) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.spec("CLI-1", "CLI-2")
-def test_a_real_command_ends_with_each_code(sales: Any, refusing: str) -> None:
+@pytest.fixture
+def calls(sales: Any, refusing: str) -> dict[int, list[str]]:
+    """For each exit code, a command line that ends with it."""
     Path("bad").mkdir()
     Path("bad/build.yml").write_text("contents: {t: {file: t.csv, key: [id]}}\n")
     Path("bad/t.csv").write_text("id\n1\n1\n")
@@ -76,7 +77,7 @@ def test_a_real_command_ends_with_each_code(sales: Any, refusing: str) -> None:
     stored = Path(sales.url, "objects", damaged[:2], damaged[2:])
     stored.chmod(0o644)
     stored.write_bytes(stored.read_bytes()[:-1] + b"?")
-    calls = {
+    return {
         0: ["ls"],
         2: ["log", "acme/sales", "--nothing"],
         3: ["log", "acme/nothing"],
@@ -88,12 +89,47 @@ def test_a_real_command_ends_with_each_code(sales: Any, refusing: str) -> None:
         9: ["build", "acme/bad", "bad"],
         10: ["ls", "--store", refusing],
     }
+
+
+@pytest.mark.spec("CLI-1", "CLI-2")
+def test_a_real_command_ends_with_each_code(calls: dict[int, list[str]]) -> None:
+    """What goes wrong is told on standard error alone, in a sentence, what to do next below it."""
     for code, args in calls.items():
-        ended, said = ends(*args, stdout=subprocess.PIPE)
-        assert ended == code, (args, said)
-        assert bool(said) == (code != 0)
-        assert re.fullmatch(r"(dpk: .+\n(     .+\n)*)?", said), said
+        done = subprocess.run([*DPK, *args], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == code, (args, done.stderr)
+        assert (bool(done.stdout), bool(done.stderr)) == (code == 0, code != 0), args
+        assert re.fullmatch(r"(dpk: .+\n(     .+\n)*)?", done.stderr), done.stderr
     assert {c for c, _, _ in table()} - calls.keys() == {1, 130, 141}  # below; 1 is a bug (test_main.py)
+
+
+@pytest.mark.spec("CLI-2")
+def test_a_traceback_comes_with_debug_only(calls: dict[int, list[str]]) -> None:
+    for code in (3, 6, 9):
+        for flags in ([], ["--debug"]):
+            done = subprocess.run([*DPK, *calls[code], *flags], capture_output=True, text=True, check=False, timeout=60)
+            assert (done.returncode, done.stdout) == (code, "")
+            assert ("Traceback" in done.stderr) == bool(flags), done.stderr
+
+
+TELLS_ALL = """
+from dpkg.cli import bars, main
+bars._EVERY = 0.0
+main.run()
+"""
+
+
+@pytest.mark.spec("CLI-2")
+@pytest.mark.parametrize("json_", [[], ["--json"]], ids=["text", "json"])
+def test_progress_stays_out_of_the_results(sales: Any, json_: list[str]) -> None:
+    """Standard output is the same, byte for byte, however much is told on standard error."""
+    Path("file.csv").write_text("a\n1\n")
+    told = []
+    for how in ("none", "plain", "bar"):
+        command = [sys.executable, "-c", TELLS_ALL, "write-table", "file.csv", f"--progress={how}", *json_]
+        told.append(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60))
+    assert [bool(done.stderr) for done in told] == [False, True, True]
+    assert len({done.stdout for done in told}) == 1
+    assert told[0].stdout
 
 
 @pytest.mark.spec("CLI-1", "CLI-4")
