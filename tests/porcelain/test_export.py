@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packages import listing, tophash
 
 import dpkg
 from dpkg import exporting
@@ -22,15 +23,6 @@ from dpkg.repository import Repository
 sys.path.insert(0, str(Path(__file__).parents[1] / "property"))
 
 PKG = "acme/x"
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-def listing(folder: Path) -> dict[str, int]:
-    return {str(p.relative_to(folder)): p.stat().st_size for p in folder.rglob("*") if p.is_file()}
 
 
 # What is written
@@ -106,10 +98,6 @@ def test_tables_get_out_of_the_way_of_files(store: Any, out: Path) -> None:
     }
     dpkg.build("acme/y", str(out))
     assert tophash("acme/y") == tophash(PKG)
-
-
-def tophash(package: str) -> str:
-    return Repository().resolve(package)[2].tree
 
 
 class Folding:

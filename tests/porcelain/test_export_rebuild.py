@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packages import listing, tophash
 
 import dpkg
 from dpkg import tables
@@ -25,19 +26,6 @@ import forms
 import strategies
 
 PKG = "acme/x"
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-def listing(folder: Path) -> dict[str, int]:
-    return {str(p.relative_to(folder)): p.stat().st_size for p in folder.rglob("*") if p.is_file()}
-
-
-def tophash(package: str) -> str:
-    return Repository().resolve(package)[2].tree
 
 
 def put(

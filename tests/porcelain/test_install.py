@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from faults import Counter, healthy, refs, stored, tip, watching
+from packages import numbers
 
 import dpkg
 from dpkg.cli.main import main
@@ -29,11 +30,6 @@ PKG = "acme/x"
 def remote(tmp_path: Path, store: Any) -> Any:
     """Where packages come from; `store` is where they go."""
     return type(store)(str(tmp_path / "remote"))
-
-
-def numbers(n: int = 3000, seed: int = 1) -> dict[str, list[Any]]:
-    rng = random.Random(seed)
-    return {"id": list(range(n)), "x": [rng.random() for _ in range(n)]}
 
 
 # What travels

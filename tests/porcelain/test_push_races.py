@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from faults import Counter, healthy, stored, tip, watching
+from packages import history, numbers
 
 import dpkg
 from dpkg.errors import Conflict, NotFound, Storage
@@ -21,34 +22,6 @@ from dpkg.repository import Repository
 from dpkg.store import open_backend
 
 PKG = "acme/x"
-N = 3000
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> str:
-    return str(tmp_path / "remote")
-
-
-@pytest.fixture
-def other(tmp_path: Path, store: Any) -> Any:
-    """Somebody else's store."""
-    return type(store)(str(tmp_path / "other"))
-
-
-def numbers(n: int = N, seed: int = 1) -> dict[str, list[Any]]:
-    rng = random.Random(seed)
-    return {"id": list(range(n)), "x": [rng.random() for _ in range(n)]}
-
-
-def history(url: str, package: str = PKG) -> list[str]:
-    """Messages, newest first, along first parents."""
-    repository = Repository(url)
-    at, out = repository.tip(package), []
-    while at:
-        commit = repository.commit(at)
-        out.append(commit.message)
-        at = next(iter(commit.parents), None)
-    return out
 
 
 # Others push too
