@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from dpkg import progress
 from dpkg.errors import Corrupt, NotFound
@@ -12,7 +11,6 @@ from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
 from dpkg.odb import fragment_key, object_key
 from dpkg.oid import digest
-from dpkg.store.local import LocalBackend
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -42,7 +40,7 @@ def copy_object(source: Odb, target: Odb, oid: Oid, kind: Kind, size: int | None
         raise _damaged(source, oid, error.message) from None
     if found != kind or digest(found, payload) != oid:
         raise _damaged(source, oid, "its bytes are those of another object")
-    target.backend.put(key, data)
+    target.put_frame(oid, data)
     progress.advance("moved", len(data), None, "bytes")
     return len(data)
 
@@ -55,18 +53,13 @@ def copy_blob(source: Odb, target: Odb, oid: Oid, size: int | None) -> int:
     stat = source.backend.stat(object_key(oid))
     if stat is None:
         raise _missing(source, oid)
-    local = target.backend if isinstance(target.backend, LocalBackend) else None
-    file = local.scratch() if local else cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - closed below
+    file = target.new_frame()
     try:
         _fetch(source, oid, stat.size, file)
         _check(source, oid, held, stat.size, file)
-        if local:
-            local.adopt(object_key(oid), file)  # type: ignore[arg-type]
-        else:
-            file.seek(0)
-            target.backend.put(object_key(oid), file)
+        target.adopt_frame(oid, file)
     finally:
-        local.discard(file) if local else file.close()  # type: ignore[arg-type]
+        target.discard_frame(file)
     return stat.size
 
 

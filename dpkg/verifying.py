@@ -16,7 +16,7 @@ from dpkg.errors import Corrupt, DpkgError, NotFound
 from dpkg.index.reader import child, read_node
 from dpkg.objects import frame
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
-from dpkg.odb import Odb, fragment_key, object_key
+from dpkg.odb import Odb, blobs, fragment_key, object_key
 from dpkg.oid import Oid
 from dpkg.repository import read_commit
 from dpkg.store.local import LocalBackend
@@ -67,9 +67,9 @@ class _Reading(Odb):
             read, size = self.open_frame(oid)
             try:
                 frame.check_stream(read, size)
-                length = sum(map(len, self._payload(oid, read, size)))
+                length = sum(map(len, blobs.payload(oid, read, size)))
             except Corrupt as e:
-                raise self._damaged(oid, e.message) from None
+                raise self.damaged(oid, e.message) from None
         self._count(length)
         return length
 

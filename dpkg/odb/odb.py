@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, cast
 from dpkg.errors import Corrupt, NotFound, Usage
 from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
+from dpkg.odb import blobs
 from dpkg.odb.held import Held
 from dpkg.odb.layout import FRAGMENTS, OBJECTS, fragment_key, object_key, oid_of_key
 from dpkg.oid import Oid, digest
-from dpkg.store.local import LocalBackend, failure
+from dpkg.store.local import LocalBackend, Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,13 +105,13 @@ class Odb:
                 self.backend.get(object_key(oid)) if most is None else self.backend.get_range(object_key(oid), 0, most)
             )
         except NotFound:
-            raise self._missing(oid) from None
+            raise self.missing(oid) from None
         try:
             kind, payload = frame.unpack(data)
         except Corrupt as error:
-            raise self._damaged(oid, error.message) from None
+            raise self.damaged(oid, error.message) from None
         if digest(kind, payload) != oid:
-            raise self._damaged(oid, "its bytes are those of another object")
+            raise self.damaged(oid, "its bytes are those of another object")
         if self.held is not None:
             self.held.put(oid, kind, payload)
         return kind, payload
@@ -118,9 +119,8 @@ class Odb:
     def write(self, kind: Kind, payload: bytes) -> Oid:
         """Store an object, if it is not there; its oid. It lasts once `sync` returns."""
         oid = digest(kind, payload)
-        key = object_key(oid)
-        if not self._stored(key, len(payload)):
-            self.backend.put(key, frame.pack(kind, payload))
+        if not self.stored(oid, len(payload)):
+            self.put_frame(oid, frame.pack(kind, payload))
         if self.held is not None and kind != frame.BLOB:
             self.held.put(oid, kind, payload)  # what was written is often read next
         return oid
@@ -132,61 +132,11 @@ class Odb:
 
         One pass over the source, in bounded memory.
         """
-        if not isinstance(source, str):
-            return self._write_blob(source)
-        try:
-            with open(source, "rb", buffering=0) as file:
-                return self._write_blob(cast("BinaryIO", file))
-        except FileNotFoundError:
-            raise NotFound(f"there is no file '{source}'") from None
-        except OSError as error:
-            raise failure(error, "read", source) from error
-
-    def _write_blob(self, source: BinaryIO) -> tuple[Oid, int]:
-        try:
-            data = frame.read_full(source, frame.CHUNK)
-            if len(data) < frame.CHUNK:
-                return self.write(frame.BLOB, data), len(data)
-            joined = cast("BinaryIO", _Joined(data, source))
-            return self._adopt(joined) if isinstance(self.backend, LocalBackend) else self._spool(joined)
-        except OSError as error:
-            raise failure(error, "read", str(getattr(source, "name", "the input"))) from error
-
-    def _adopt(self, source: BinaryIO) -> tuple[Oid, int]:
-        """Pack straight into the store's folder: the frame takes its name once its oid is known."""
-        assert isinstance(self.backend, LocalBackend)
-        out = self.backend.scratch()
-        try:
-            oid, length = frame.pack_file(frame.BLOB, source, out)
-            key = object_key(oid)
-            if self._stored(key, length):
-                self.backend.discard(out)
-            else:
-                self.backend.adopt(key, out)
-        except BaseException:
-            self.backend.discard(out)
-            raise
-        return oid, length
-
-    def _spool(self, source: BinaryIO) -> tuple[Oid, int]:
-        from tempfile import TemporaryFile
-
-        with TemporaryFile() as out:
-            oid, length = frame.pack_file(frame.BLOB, source, cast("BinaryIO", out))
-            key = object_key(oid)
-            if not self._stored(key, length):
-                out.seek(0)
-                self.backend.put(key, cast("BinaryIO", out))
-        return oid, length
+        return blobs.write(self, source)
 
     def iter_blob(self, oid: Oid) -> Iterator[bytes]:
         """The blob's bytes in pieces, in bounded memory. Raises NotFound; Corrupt comes before the last piece."""
-        try:
-            yield from self._payload(oid, *self.open_frame(oid))
-        except Corrupt as error:
-            raise self._damaged(oid, error.message) from None
-        except NotFound:
-            raise self._missing(oid) from None
+        return blobs.pieces(self, oid)
 
     def open_frame(self, oid: Oid) -> tuple[Read, int]:
         """What reads ranges of an object's stored bytes, and how many there are. One request for a small object."""
@@ -194,7 +144,7 @@ class Odb:
         try:
             first = self.backend.get_range(key, 0, frame.RANGE)
         except NotFound:
-            raise self._missing(oid) from None
+            raise self.missing(oid) from None
         size = len(first) if len(first) < frame.RANGE else self._size(key)
 
         def read(start: int, length: int) -> bytes:
@@ -204,23 +154,33 @@ class Odb:
 
         return read, size
 
-    @staticmethod
-    def _payload(oid: Oid, read: Read, size: int) -> Iterator[bytes]:
-        """A blob's bytes in pieces, the last one once all are known to be its own. Raises Corrupt."""
-        header = frame.parse_header(read(0, frame.HEADER.size), size)
-        if header.kind != frame.BLOB:
-            raise Corrupt(f"it is a {header.kind} where a blob must be")
-        hasher = frame.new_hasher(frame.BLOB)
-        held = b""
-        for chunk in frame.iter_payload(read, size):
-            if held:
-                yield held
-            hasher.update(chunk)
-            held = chunk
-        if hasher.hexdigest() != oid:
-            raise Corrupt("its bytes are those of another object")
-        if held:
-            yield held
+    def put_frame(self, oid: Oid, data: bytes | BinaryIO) -> None:
+        """Store an object's frame, which the caller has checked, also over a damaged one."""
+        self.backend.put(object_key(oid), data)
+
+    def new_frame(self) -> BinaryIO:
+        """An empty file, open for writing and reading, for a frame too large for memory: `adopt_frame` stores it."""
+        from tempfile import TemporaryFile
+
+        if isinstance(self.backend, LocalBackend):
+            return cast("BinaryIO", self.backend.scratch())
+        return cast("BinaryIO", TemporaryFile())
+
+    def adopt_frame(self, oid: Oid, file: BinaryIO) -> None:
+        """Store the frame in a file of `new_frame`, as `put_frame` does, and close it."""
+        if isinstance(file, Scratch):
+            cast("LocalBackend", self.backend).adopt(object_key(oid), file)
+            return
+        with file:
+            file.seek(0)
+            self.backend.put(object_key(oid), file)
+
+    def discard_frame(self, file: BinaryIO) -> None:
+        """Close and drop a file of `new_frame` that was not adopted."""
+        if isinstance(file, Scratch):
+            cast("LocalBackend", self.backend).discard(file)
+        else:
+            file.close()
 
     # Fragments, as opaque bytes: dpkg.arrow knows what is in them
 
@@ -259,8 +219,9 @@ class Odb:
         stat = self.backend.stat(key)
         return -1 if stat is None else stat.size
 
-    def _stored(self, key: str, length: int) -> bool:
-        """Whether the object under `key` is there, and not cut off by a power cut. `length` is that of its payload."""
+    def stored(self, oid: Oid, length: int) -> bool:
+        """Whether the object is there, and not cut off by a power cut. `length` is that of its payload."""
+        key = object_key(oid)
         size = self._size(key)
         if size < frame.HEADER.size or size == frame.HEADER.size + length or self.backend.local_path(key) is None:
             return size >= frame.HEADER.size
@@ -273,27 +234,16 @@ class Odb:
         try:
             return frame.parse_header(self.backend.get_range(object_key(oid), 0, frame.HEADER.size))
         except NotFound:
-            raise self._missing(oid) from None
+            raise self.missing(oid) from None
         except Corrupt as error:
-            raise self._damaged(oid, error.message) from None
+            raise self.damaged(oid, error.message) from None
 
-    def _missing(self, oid: Oid) -> NotFound:
+    def missing(self, oid: Oid) -> NotFound:
+        """What to raise for an object that is not stored."""
         return NotFound(f"object {oid} is not in {self.backend.url}", _MISSING)
 
-    def _damaged(self, oid: Oid, why: str) -> Corrupt:
+    def damaged(self, oid: Oid, why: str) -> Corrupt:
+        """What to raise for an object whose stored bytes are not as they were written."""
         key = object_key(oid)
         path = self.backend.local_path(key) or f"{self.backend.url}/{key}"
         return Corrupt(f"object {oid} is damaged: {why} ({path})", _DAMAGED)
-
-
-class _Joined:
-    """A file of which the first bytes have been read already."""
-
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        self._head, self._rest = head, rest
-
-    def read(self, size: int) -> bytes:
-        if self._head:
-            piece, self._head = self._head[:size], self._head[size:]
-            return piece
-        return self._rest.read(size)
