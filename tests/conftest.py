@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from dpkg.objects.node import TreeEntry
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 AUTHOR = "Ada <ada@example.com>"
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
 pytest_plugins = ["server_fixtures"]
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True, scope="session")
