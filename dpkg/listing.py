@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from dpkg.command import Opt
-from dpkg.errors import Format
+from dpkg.errors import Format, Usage
 from dpkg.oid import Oid
 
 if TYPE_CHECKING:
@@ -117,16 +117,35 @@ def _text(record: bytes, number: int, errors: str) -> str:
         raise Format(f"record {number} of standard input is not UTF-8") from None
 
 
+def wanted_ids(given: str | Sequence[str], null: bool) -> Iterable[tuple[str | None, Oid]]:
+    """The ids given as arguments, all checked before anything is done; without any those of standard input, as they come.
+
+    Raises Usage, and Format for a record that is none.
+    """
+    given = [given] if isinstance(given, str) else list(given)
+    if not given:
+        return parse_ids(read_records(null))
+    try:
+        return [_parse_id(text) for text in given]
+    except Format as e:
+        raise Usage(e.message, e.hint) from None
+
+
 def parse_ids(texts: Iterable[str]) -> Iterator[tuple[str | None, Oid]]:
-    """(type or None, oid) of texts such as `oid` or `type oid`, as `dpk rev-list --objects` prints. Raises Format."""
+    """(type or None, oid) of records such as `oid` or `type oid`, as `dpk rev-list --objects` prints. Raises Format."""
     for number, text in enumerate(texts, 1):
-        *named, last = text.split() or [""]
-        kind = ("node" if named[0] == "tree" else named[0]) if named else None
-        if len(named) > 1 or kind not in (None, *TYPES):
-            raise Format(f"record {number} is not an object: '{text[:200]}'", f"OID or TYPE OID; {', '.join(TYPES)}")
         try:
-            yield kind, Oid(last)
+            yield _parse_id(text)
         except Format as e:
-            raise Format(
-                f"record {number}: {e.message}", "OID or TYPE OID, as 'dpk rev-list --objects' prints"
-            ) from None
+            raise Format(f"record {number}: {e.message}", e.hint) from None
+
+
+def _parse_id(text: str) -> tuple[str | None, Oid]:
+    *named, last = text.split() or [""]
+    kind = ("node" if named[0] == "tree" else named[0]) if named else None
+    if len(named) > 1 or kind not in (None, *TYPES):
+        raise Format(f"'{text[:200]}' is not an object", f"OID or TYPE OID; {', '.join(TYPES)}")
+    try:
+        return kind, Oid(last)
+    except Format as e:
+        raise Format(e.message, "OID or TYPE OID, as 'dpk rev-list --objects' prints") from None

@@ -14,7 +14,8 @@ _PACKAGE = _LOWER | frozenset("._-")
 _FIRST = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _REF = _FIRST | frozenset("._-")
 _PACKAGE_HINT = "owner/name, each of a-z 0-9 . _ - beginning with a letter or digit, at most 100 bytes: acme/sales"
-_REF_HINT = "letters, digits, . _ - beginning with a letter or digit, at most 100 bytes, without '..'"
+_NAME_HINT = "letters, digits, . _ - beginning with a letter or digit, at most 100 bytes"
+_REF_HINT = f"{_NAME_HINT}, without '..'"
 _REVISION_HINT = "'latest', a branch or tag, or the start of a commit or tophash; with ~N the Nth commit before it"
 
 
@@ -57,6 +58,13 @@ def valid_ref(text: str) -> str:
         raise Usage("no branch or tag can be named 'latest'", "it always means the newest commit of main")
     if not _is_name(text, _FIRST, _REF) or ".." in text:  # a..b is a range
         raise Usage(f"'{text[:200]}' is not the name of a branch or tag", _REF_HINT)
+    return text
+
+
+def valid_remote(text: str) -> str:
+    """`text`, if a remote may have this name. Raises Usage."""
+    if not _is_name(text, _FIRST, _REF):
+        raise Usage(f"'{text[:200]}' is not the name of a remote", _NAME_HINT)
     return text
 
 

@@ -255,7 +255,7 @@ class Repository:
             kind_said = "table's index"
         else:
             kind_said = kind
-        raise Usage(f"'{text}' is a {kind_said}, and a tree is wanted")
+        raise Usage(f"'{text}' is a {kind_said}, and a tree is wanted", "write owner/name[@revision][/folder]")
 
     def table_id(self, text: str) -> Oid:
         """The table that a text names. Raises NotFound, Usage."""

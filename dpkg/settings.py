@@ -220,9 +220,9 @@ def check_key(key: str) -> tuple[str, str]:
         return "dpkg", key
     section, dot, name = key.partition(".")
     if section == "remote" and dot:
-        from dpkg.names import valid_ref
+        from dpkg.names import valid_remote
 
-        return "remote", valid_ref(name)
+        return "remote", valid_remote(name)
     from difflib import get_close_matches
 
     near = get_close_matches(key, KEYS, 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dpkg import settings
 from dpkg.carrying import carry
 from dpkg.command import STORE, Arg, Command, Opt
-from dpkg.listing import Listed, parse_ids, read_records, records
+from dpkg.listing import Listed, records, wanted_ids
 from dpkg.oid import Oid
 from dpkg.repository import Repository
 
@@ -53,12 +53,12 @@ def fetch_objects(
 ) -> Listed[Fetched]:
     """Bring what is lacking here, as it is asked for; a store is made where there is none.
 
-    Raises NotFound, Corrupt, Usage, Format for what is no id.
+    Raises NotFound, Corrupt, Usage, Format for a record that is no id.
     """
-    given = [ids] if isinstance(ids, str) else list(ids)
+    wanted = wanted_ids(ids, null)
     source = Repository(settings.remote(remote, settings.load(settings.find_store(store))))
     local = Repository(store, create=True)
-    done = carry(source, local, parse_ids(given or read_records(null)))
+    done = carry(source, local, wanted)
     return Listed((Fetched(*d) for d in done), null)
 
 

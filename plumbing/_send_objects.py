@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dpkg.carrying import carry
 from dpkg.command import STORE, Arg, Command, Opt
-from dpkg.listing import Listed, parse_ids, read_records, records
+from dpkg.listing import Listed, records, wanted_ids
 from dpkg.oid import Oid
 from dpkg.repository import Repository
 
@@ -45,12 +45,12 @@ class Sent:
 def send_objects(remote: str, ids: Sequence[str] = (), *, null: bool = False, store: str | None = None) -> Listed[Sent]:
     """Send what is lacking there, as it is asked for; a store is made at the remote where there is none.
 
-    Raises NotFound, Corrupt, Usage, Format for what is no id.
+    Raises NotFound, Corrupt, Usage, Format for a record that is no id.
     """
-    given = [ids] if isinstance(ids, str) else list(ids)
+    wanted = wanted_ids(ids, null)
     local = Repository(store)
     target = Repository(local.remote(remote), create=True)
-    done = carry(local, target, parse_ids(given or read_records(null)))
+    done = carry(local, target, wanted)
     return Listed((Sent(*d) for d in done), null)
 
 

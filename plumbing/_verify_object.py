@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt, clean
 from dpkg.errors import Corrupt, Format, NotFound, Usage
-from dpkg.listing import Listed, parse_ids, read_records, records
+from dpkg.listing import Listed, records, wanted_ids
 from dpkg.odb import fragment_key
 from dpkg.oid import Oid
 from dpkg.repository import Repository
@@ -57,13 +57,12 @@ def verify_object(
 ) -> Listed[Checked]:
     """Those that are damaged or missing, in order, and with `verbose` the others; `exit_code` is 6 once there was one.
 
-    Raises Format for what is no id, Usage.
+    Raises Usage, Format for a record that is no id.
     """
-    given = [ids] if isinstance(ids, str) else list(ids)
-    if stdin == bool(given):
+    if stdin == bool(ids):
         raise Usage("name objects, or give --stdin", "one of the two: dpk verify-object OID …")
     odb = Repository(store).odb
-    wanted = list(parse_ids(given)) if given else parse_ids(read_records(null))
+    wanted = wanted_ids(ids, null)
 
     def found() -> Iterator[Checked]:
         for checked in _check_all(odb, wanted):

@@ -129,7 +129,7 @@ def test_what_cannot_move(dpk: Callable[..., Any], sales: Any, listed: list[str]
         (["send-objects"], b"", 2),
         (["send-objects", sales.url, tip], b"", 2),  # to itself
         (["send-objects", "./to"], b"nonsense\n", 7),
-        (["send-objects", "./to", "acme/sales"], b"", 7),
+        (["send-objects", "./to", "acme/sales"], b"", 2),
         (["fetch-objects", "./nowhere", tip], b"", 3),
         (["fetch-objects", "nameless", tip], b"", 3),
         (["send-objects", "./to", tip, "--store", "./nowhere"], b"", 3),
@@ -173,6 +173,14 @@ def test_any_part_in_any_order(make_store: Any, data: st.DataObject) -> None:
         assert {oid for _, oid, _ in Repository(f"{folder}/b").odb.iter_oids()} == set(asked)
 
 
+@pytest.mark.parametrize("command", ["send-objects", "fetch-objects"])
+def test_arguments_are_checked_before_a_store_is_made(dpk: Callable[..., Any], sales: Any, command: str) -> None:
+    args = ["./new"] if command == "send-objects" else [sales.url, "--store", "./new"]
+    ran = dpk(command, *args, ABSENT, "acme/sales", code=2)
+    assert ran.err.startswith("dpk: 'acme/sales' is not an object id")
+    assert not Path("new").exists()
+
+
 # verify-object
 
 
@@ -210,7 +218,7 @@ def test_verify_object_looks_into_objects(dpk: Callable[..., Any], store: Any) -
 
 
 def test_verify_object_as_it_is_called_wrongly(dpk: Callable[..., Any], listed: list[str]) -> None:
-    for args, code in (([], 2), (["--stdin", ABSENT], 2), (["acme/sales"], 7), ([ABSENT[:12]], 7)):
+    for args, code in (([], 2), (["--stdin", ABSENT], 2), (["acme/sales"], 2), ([ABSENT[:12]], 2)):
         assert dpk("verify-object", *args, code=code).out == ""
     found = dpkg.plumbing.verify_object([ABSENT])
     assert [c.what for c in found] == ["missing"]

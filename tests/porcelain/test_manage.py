@@ -185,6 +185,11 @@ def test_secrets_are_not_stored(dpk: Callable[..., Any], store: Any, tmp_path: P
     assert not any("secret" in p.read_text(errors="replace") for p in tmp_path.rglob("config"))
 
 
+def test_a_name_that_no_remote_can_have(dpk: Callable[..., Any], store: Any) -> None:
+    for args in (["remote", "add", "my laptop", "./there"], ["config", "remote.my laptop", "./there"]):
+        assert dpk(*args, code=2).err.startswith("dpk: 'my laptop' is not the name of a remote\n     letters, digits")
+
+
 def test_user_remotes_hold_for_every_store(dpk: Callable[..., Any], store: Any) -> None:
     dpk("remote", "add", "--user", "origin", "./there")
     assert [r["name"] for r in dpk("remote", "--store", "./another", "--json").lines] == ["origin"]
