@@ -26,9 +26,9 @@ _MISSING = "the store that it should come from is not complete: 'dpk verify' the
 
 def copy_object(source: Odb, target: Odb, oid: Oid, kind: Kind, size: int | None = None) -> int:
     """Copy an object of `size` bytes of payload (None: any); the bytes stored. Raises NotFound, Corrupt, Storage."""
-    key, most = object_key(oid), MAX_BYTES if size is None else size
+    most = MAX_BYTES if size is None else size
     try:  # zstd's worst case is a little more than its input
-        data = source.backend.get_range(key, 0, frame.HEADER.size + most + (most >> 7) + 1024)
+        data = source.frames.get(oid, frame.HEADER.size + most + (most >> 7) + 1024)
     except NotFound:
         raise _missing(source, oid) from None
     try:

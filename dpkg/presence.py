@@ -38,15 +38,16 @@ class Presence:
 
     def lacking(self, place: Place, oids: Sequence[Oid]) -> set[Oid]:
         """Those of `oids` that are not stored."""
+        has = self._odb.has if place == "object" else self._odb.has_fragment
         if not self._remote:
-            has = self._odb.has if place == "object" else self._odb.has_fragment
             return {oid for oid in oids if not has(oid)}
+        if place == "object" and oids:  # the packs are listed once; what is in one need not be asked for
+            oids = [oid for oid in oids if self._odb.frames.packs.find(oid) is None]
         with self._lock:
             self._asked[place] += len(oids)
             listed = self._listing(place)
         if listed is not None:
             return {oid for oid in oids if bytes.fromhex(oid) not in listed}
-        has = self._odb.has if place == "object" else self._odb.has_fragment
         return {oid for oid, there in zip(oids, self._each(has, oids), strict=True) if not there}
 
     def _listing(self, place: Place) -> set[bytes] | None:

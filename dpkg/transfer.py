@@ -82,7 +82,7 @@ class Transfer:
 
         Raises NotFound, Corrupt, Storage; what arrived stays. When it returns, all of it is durable.
         """
-        with self._checkers, self._crew:
+        with self._checkers, self._crew, self.target.packing():
             return self._commits(tips, frozenset(whole))
 
     def _commits(self, tips: Iterable[Oid], whole: frozenset[Oid | None]) -> Moved:

@@ -55,4 +55,4 @@ def test_a_store_with_too_many_objects_is_not_listed(monkeypatch: pytest.MonkeyP
         backend.put(object_key(oid), bytes(64))
     odb, asked = Odb(backend), oids(3000)
     assert Presence(odb).lacking("object", asked) == set(asked)
-    assert [prefix for prefix, _ in backend.listed] == ["objects/00/"]
+    assert [prefix for prefix, _ in backend.listed] == ["packs/", "objects/00/"]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 FORMAT = "dpkg 0-draft"
 REQUIRES: frozenset[str] = frozenset()  # the requirements that this program knows
 FORMAT_KEY = "format"
-OBJECTS, FRAGMENTS = "objects/", "fragments/"
-_SUFFIX = ".parquet"
+OBJECTS, FRAGMENTS, PACKS = "objects/", "fragments/", "packs/"
+_SUFFIX, _PACK = ".parquet", ".pack"
 _MOST = 65536  # bytes of the format file that are read
 _DAMAGED = f'is this the folder of a store? its file \'{FORMAT_KEY}\' says {{"format":"{FORMAT}","requires":[]}}'
 _NEWER = "upgrade dpkg: the store was written by a newer version"
@@ -30,6 +30,20 @@ def object_key(oid: Oid) -> str:
 def fragment_key(oid: Oid) -> str:
     """The key of a fragment's Parquet file."""
     return f"{FRAGMENTS}{oid[:2]}/{oid[2:]}{_SUFFIX}"
+
+
+def pack_key(pack_id: Oid) -> str:
+    """The key of a pack."""
+    return f"{PACKS}{pack_id}{_PACK}"
+
+
+def pack_of_key(key: str) -> Oid | None:
+    """The id of the pack that is under `key`, or None."""
+    try:
+        pack_id = Oid(key.removeprefix(PACKS).removesuffix(_PACK))
+    except Format:
+        return None
+    return pack_id if key == pack_key(pack_id) else None
 
 
 def oid_of_key(key: str) -> Oid | None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from dpkg.errors import Corrupt, NotFound, Usage
 from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
 from dpkg.odb import blobs
+from dpkg.odb.frames import Frames
 from dpkg.odb.held import Held
-from dpkg.odb.layout import FRAGMENTS, OBJECTS, fragment_key, object_key, oid_of_key
+from dpkg.odb.layout import FRAGMENTS, fragment_key, object_key, oid_of_key
 from dpkg.oid import Oid, digest
+from dpkg.store.base import is_remote
 from dpkg.store.local import LocalBackend, Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from typing import BinaryIO, Literal
 
     from dpkg.objects.frame import Kind, Read
@@ -29,23 +33,19 @@ _DAMAGED = "get it again from another store that has it; other objects are not a
 _MISSING = "check the id, or get what is missing from the store that it came from"
 
 
-def is_remote(backend: Backend) -> bool:
-    """Whether keys have no path here: then each request may cross a network."""
-    return backend.local_path("format") is None
-
-
 class Odb:
     """The objects and fragments in `backend`. As thread-safe as the backend. `held` spares a remote one requests."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.held = Held() if is_remote(backend) else None
+        self.frames = Frames(backend)
 
     # What is there
 
     def has(self, oid: Oid) -> bool:
         """Whether the object is stored. Its bytes are not read."""
-        return self._size(object_key(oid)) >= frame.HEADER.size
+        return self.frames.has(oid)
 
     def has_fragment(self, oid: Oid) -> bool:
         """Whether the fragment is stored; in a folder also that its end is there, which a power cut may have taken."""
@@ -60,28 +60,29 @@ class Odb:
         return end[4:] == b"PAR1" and int.from_bytes(end[:4], "little") + 12 <= size
 
     def size(self, oid: Oid) -> int:
-        """The length of the object's payload, from its header alone."""
-        return self._header(oid).length
+        """The length of the object's payload, from its header or a pack's index alone."""
+        packed = self.frames.find(oid)
+        return self._header(oid).length if packed is None else packed.length
 
     def kind(self, oid: Oid) -> Kind:
-        """What kind of object it is, from its header alone."""
-        return self._header(oid).kind
+        """What kind of object it is, from its header or a pack's index alone."""
+        packed = self.frames.find(oid)
+        return self._header(oid).kind if packed is None else packed.kind
 
     def iter_oids(self) -> Iterator[tuple[Place, Oid, int]]:
         """All objects, then all fragments, each with its stored size, in the order of oids."""
-        for place, prefix in (("object", OBJECTS), ("fragment", FRAGMENTS)):
-            for stat in self.backend.list(prefix):
-                oid = oid_of_key(stat.key)
-                if oid is not None:
-                    size = stat.size if stat.size >= 0 else self._size(stat.key)
-                    yield cast("Place", place), oid, size
+        for oid, size in self.frames:
+            yield "object", oid, size
+        for stat in self.backend.list(FRAGMENTS):
+            fragment = oid_of_key(stat.key)
+            if fragment is not None:
+                yield "fragment", fragment, stat.size if stat.size >= 0 else self._size(stat.key)
 
     def resolve_prefix(self, prefix: str) -> list[Oid]:
         """The oids of objects that start with `prefix`, of 4 to 64 hexadecimal digits, in order."""
         if not 4 <= len(prefix) <= 64 or not _HEX.issuperset(prefix):
             raise Usage(f"'{prefix[:80]}' is not the start of an object id", "give 4 to 64 digits 0-9 and a-f")
-        found = self.backend.list(f"{OBJECTS}{prefix[:2]}/{prefix[2:]}")
-        return [oid for stat in found if (oid := oid_of_key(stat.key)) is not None]
+        return self.frames.starting(prefix)
 
     # Objects in memory
 
@@ -101,20 +102,30 @@ class Odb:
         if self.held is not None and (found := self.held.get(oid)) is not None:
             return found
         try:
-            data = (
-                self.backend.get(object_key(oid)) if most is None else self.backend.get_range(object_key(oid), 0, most)
-            )
-        except NotFound:
-            raise self.missing(oid) from None
-        try:
-            kind, payload = frame.unpack(data)
+            kind, payload = self._unpacked(oid, self.frames.get(oid, most))
         except Corrupt as error:
-            raise self.damaged(oid, error.message) from None
-        if digest(kind, payload) != oid:
-            raise self.damaged(oid, "its bytes are those of another object")
+            found = self._loose_copy(oid)
+            if found is None:
+                raise self.damaged(oid, error.message) from None
+            kind, payload = found
         if self.held is not None:
             self.held.put(oid, kind, payload)
         return kind, payload
+
+    @staticmethod
+    def _unpacked(oid: Oid, data: bytes) -> tuple[Kind, bytes]:
+        kind, payload = frame.unpack(data)
+        if digest(kind, payload) != oid:
+            raise Corrupt("its bytes are those of another object")
+        return kind, payload
+
+    def _loose_copy(self, oid: Oid) -> tuple[Kind, bytes] | None:
+        """An object that is damaged in a pack, from the copy beside it that a repair made."""
+        if self.frames.find(oid) is None:
+            return None
+        with suppress(NotFound, Corrupt):
+            return self._unpacked(oid, self.frames.loose(oid))
+        return None
 
     def write(self, kind: Kind, payload: bytes) -> Oid:
         """Store an object, if it is not there; its oid. It lasts once `sync` returns."""
@@ -140,23 +151,11 @@ class Odb:
 
     def open_frame(self, oid: Oid) -> tuple[Read, int]:
         """What reads ranges of an object's stored bytes, and how many there are. One request for a small object."""
-        key = object_key(oid)
-        try:
-            first = self.backend.get_range(key, 0, frame.RANGE)
-        except NotFound:
-            raise self.missing(oid) from None
-        size = len(first) if len(first) < frame.RANGE else self._size(key)
+        return self.frames.open(oid)
 
-        def read(start: int, length: int) -> bytes:
-            if start + length <= len(first) or len(first) == size:
-                return first[start : start + length]
-            return self.backend.get_range(key, start, length)
-
-        return read, size
-
-    def put_frame(self, oid: Oid, data: bytes | BinaryIO) -> None:
+    def put_frame(self, oid: Oid, data: bytes) -> None:
         """Store an object's frame, which the caller has checked, also over a damaged one."""
-        self.backend.put(object_key(oid), data)
+        self.frames.put(oid, data)
 
     def new_frame(self) -> BinaryIO:
         """An empty file, open for writing and reading, for a frame too large for memory: `adopt_frame` stores it."""
@@ -209,9 +208,18 @@ class Odb:
         """Where engines can read the fragment in place, or None if the store is not a folder. It need not be there."""
         return self.backend.local_path(fragment_key(oid))
 
+    # Packing and durability
+
+    def packing(self) -> AbstractContextManager[None]:
+        """While this lasts, objects that are written are gathered into packs; `sync` stores those that wait.
+
+        They can be read here at once. What was not stored yet when an error ends it is forgotten.
+        """
+        return self.frames.packing()
+
     def sync(self) -> None:
         """When this returns, everything written, or found already written, survives a power cut."""
-        self.backend.sync()
+        self.frames.sync()
 
     # Helpers
 
@@ -221,6 +229,8 @@ class Odb:
 
     def stored(self, oid: Oid, length: int) -> bool:
         """Whether the object is there, and not cut off by a power cut. `length` is that of its payload."""
+        if self.frames.find(oid) is not None:
+            return True
         key = object_key(oid)
         size = self._size(key)
         if size < frame.HEADER.size or size == frame.HEADER.size + length or self.backend.local_path(key) is None:
@@ -232,9 +242,7 @@ class Odb:
 
     def _header(self, oid: Oid) -> frame.Header:
         try:
-            return frame.parse_header(self.backend.get_range(object_key(oid), 0, frame.HEADER.size))
-        except NotFound:
-            raise self.missing(oid) from None
+            return frame.parse_header(self.frames.get(oid, frame.HEADER.size))
         except Corrupt as error:
             raise self.damaged(oid, error.message) from None
 

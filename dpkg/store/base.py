@@ -115,6 +115,11 @@ class Backend(Protocol):
         ...
 
 
+def is_remote(backend: Backend) -> bool:
+    """Whether keys have no path here: then each request may cross a network."""
+    return backend.local_path("format") is None
+
+
 # For web servers that show no listings, from `dpk update-server-info`: a prefix, then all keys that start with it, a line each.
 SERVER_INFO = "derived/server-info"
 

@@ -1,0 +1,170 @@
+"""Where the frames of objects are: under keys of their own, in packs, or on their way into one."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from dpkg.errors import NotFound
+from dpkg.objects import frame, pack
+from dpkg.objects.pack import Packed
+from dpkg.odb.layout import OBJECTS, object_key, oid_of_key
+from dpkg.odb.packs import Packs
+from dpkg.store.base import is_remote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dpkg.objects.frame import Read
+    from dpkg.odb.packing import Packer
+    from dpkg.odb.packs import Found
+    from dpkg.oid import Oid
+    from dpkg.store.base import Backend
+
+_MISSING = "check the id, or get what is missing from the store that it came from"
+
+
+class Frames:
+    """The frames in `backend`, by oid; unverified. As thread-safe as the backend.
+
+    In a folder packs are looked into first. Across a network only once they were listed, or where an object has no key
+    of its own: that costs no request where there are no packs.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.packs = Packs(backend)
+        self._packer: Packer | None = None
+        self._local = not is_remote(backend)
+
+    # Reading
+
+    def get(self, oid: Oid, most: int | None = None) -> bytes:
+        """The bytes of a frame, or the first `most` of them. Raises NotFound."""
+        if self._packer is not None and (pending := self._packer.get(oid)) is not None:
+            return pending[:most]
+        found = self._known(oid)
+        if found is not None:
+            with suppress(NotFound):  # repacked since
+                return self._cut(found, most)
+        try:
+            return self.loose(oid, most)
+        except NotFound:
+            return self._cut(self._sought(oid), most)
+
+    def loose(self, oid: Oid, most: int | None = None) -> bytes:
+        """As `get`, of the copy under a key of its own. Raises NotFound."""
+        key = object_key(oid)
+        return self.backend.get(key) if most is None else self.backend.get_range(key, 0, most)
+
+    def open(self, oid: Oid) -> tuple[Read, int]:
+        """What reads ranges of a frame, and its length. One request for a small one. Raises NotFound."""
+        if self.find(oid) is not None:
+            data = self.get(oid)
+            return (lambda start, length: data[start : start + length]), len(data)
+        key = object_key(oid)
+        try:
+            first = self.backend.get_range(key, 0, frame.RANGE)
+        except NotFound:
+            self._sought(oid)
+            return self.open(oid)
+        size = len(first) if len(first) < frame.RANGE else self.loose_size(oid)
+
+        def read(start: int, length: int) -> bytes:
+            if start + length <= len(first) or len(first) == size:
+                return first[start : start + length]
+            return self.backend.get_range(key, start, length)
+
+        return read, size
+
+    def has(self, oid: Oid) -> bool:
+        """Whether an object is stored, or on its way into a pack. One listing of the packs, if there was none yet."""
+        if self.find(oid) is not None or self.loose_size(oid) >= frame.HEADER.size:
+            return True
+        return not self.packs.listed and self.packs.find(oid) is not None
+
+    def find(self, oid: Oid) -> Packed | None:
+        """The record of an object that is in a known pack, or on its way into one."""
+        if self._packer is not None and (data := self._packer.get(oid)) is not None:
+            header = frame.parse_header(data)
+            return Packed(oid, header.kind, 0, len(data), header.length)
+        found = self._known(oid)
+        return None if found is None else found.entry
+
+    def loose_size(self, oid: Oid) -> int:
+        """The length of the frame under a key of its own, -1 if there is none."""
+        stat = self.backend.stat(object_key(oid))
+        return -1 if stat is None else stat.size
+
+    def __iter__(self) -> Iterator[tuple[Oid, int]]:
+        """All objects that are stored, with the lengths of their frames, in the order of oids."""
+        packed = ((entry.oid, entry.size) for entry in self.packs)
+        for oid, copies in groupby(merge(self._all_loose(), packed, key=itemgetter(0)), itemgetter(0)):
+            yield oid, next(copies)[1]
+
+    def starting(self, prefix: str) -> list[Oid]:
+        """The objects whose oids begin with some hexadecimal digits, at least two, in order."""
+        loose = self.backend.list(f"{OBJECTS}{prefix[:2]}/{prefix[2:]}")
+        found = {oid for stat in loose if (oid := oid_of_key(stat.key)) is not None}
+        return sorted(found | self.packs.starting(prefix))
+
+    def _all_loose(self) -> Iterator[tuple[Oid, int]]:
+        for stat in self.backend.list(OBJECTS):
+            oid = oid_of_key(stat.key)
+            if oid is not None:
+                yield oid, stat.size if stat.size >= 0 else self.loose_size(oid)
+
+    def _known(self, oid: Oid) -> Found | None:
+        return self.packs.find(oid) if self._local or self.packs.listed else None
+
+    def _sought(self, oid: Oid) -> Found:
+        """Where a packed object is, after a look at the packs as they are now. Raises NotFound."""
+        found = None if self.packs.listed else self.packs.find(oid)
+        if found is None and self.packs.refresh():
+            found = self.packs.find(oid)
+        if found is None:
+            damaged = self.packs.damaged
+            hint = f"{len(damaged)} packs there are damaged: run 'dpk verify'" if damaged else _MISSING
+            raise NotFound(f"object {oid} is not in {self.backend.url}", hint)
+        return found
+
+    def _cut(self, found: Found, most: int | None) -> bytes:
+        size = found.entry.size if most is None else min(most, found.entry.size)
+        return self.backend.get_range(found.key, found.entry.offset, size)
+
+    # Writing
+
+    def put(self, oid: Oid, data: bytes) -> None:
+        """Store a frame, also over a damaged one."""
+        if self._packer is not None and len(data) <= pack.MOST_BYTES:
+            self._packer.add(oid, data)
+        else:
+            self.backend.put(object_key(oid), data)
+
+    @contextmanager
+    def packing(self) -> Iterator[None]:
+        """While this lasts, frames are gathered into packs; `sync` stores those that wait.
+
+        They can be read at once. What was not stored yet when an error ends it is forgotten.
+        """
+        if self._packer is not None:
+            yield
+            return
+        from dpkg.odb.packing import Packer
+
+        packer = self._packer = Packer(self.backend, self.packs)
+        try:
+            yield
+            packer.flush()
+        finally:
+            self._packer = None
+            packer.close()
+
+    def sync(self) -> None:
+        """When this returns, all that was put survives a power cut."""
+        if self._packer is not None:
+            self._packer.flush()
+        self.backend.sync()
