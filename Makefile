@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 
-.PHONY: help demo test test-long test-oldest test-wheel test-big-endian lint format bench clean
+.PHONY: help demo test test-long test-oldest test-wheel test-big-endian lint format bench bench-peers clean
 
 help:
 	@echo "make demo       watch real data become a package, change, travel and be imported"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-oldest, test-wheel, test-big-endian   the oldest versions allowed; the wheel by itself; an emulated s390x"
 	@echo "make lint       ruff, mypy --strict, import-linter"
 	@echo "make bench      timings, as ratios within one run"
+	@echo "make bench-peers   the same against DVC, restic, git-lfs and Oxen; PEERS=--help for what to choose"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "dpkg needs Python 3.11 or newer; PYTHON=python3.12 make … names one"; exit 1; }
@@ -65,5 +66,8 @@ format: $(VENV)/.installed-lint
 bench: $(VENV)/.installed-bench
 	$(BIN)/python tests/bench/run.py
 
+bench-peers: $(VENV)/.installed-peers
+	$(BIN)/python tests/bench/peers/run.py $(PEERS)
+
 clean:
-	rm -rf $(VENV) $(OLDEST_VENV) .big-endian build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo
+	rm -rf $(VENV) $(OLDEST_VENV) .big-endian .bench-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo
