@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dpkg import progress, tables
 from dpkg.arrow import writers
-from dpkg.arrow.readers import format_of
+from dpkg.arrow.options import format_of
 from dpkg.compiler.folder import is_left_out
 from dpkg.compiler.plan import BUILD_FILE, Path, disk_name
 from dpkg.errors import AlreadyExists, Format, Usage

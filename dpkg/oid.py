@@ -18,6 +18,11 @@ class Oid(str):
             raise Format(f"'{text[:80]}' is not an object id (64 lowercase hexadecimal digits)")
         return super().__new__(cls, text)
 
+    @classmethod
+    def of(cls, raw: bytes) -> Oid:
+        """The id of 32 bytes."""
+        return super().__new__(cls, raw.hex())  # needs no check
+
     @property
     def raw(self) -> bytes:
         """The 32 bytes."""

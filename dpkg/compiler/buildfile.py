@@ -17,14 +17,15 @@ contents:
 from __future__ import annotations
 
 import os
+import stat
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dpkg.arrow.readers import format_of
-from dpkg.arrow.readers.base import ColumnRule, ReadOptions
+from dpkg.arrow.options import ColumnRule, ReadOptions, format_of
 from dpkg.arrow.readers.declared import converter
 from dpkg.arrow.typenames import parse_type
-from dpkg.compiler.plan import Item, Path, Plan, disk_name, make_plan
+from dpkg.compiler.plan import Item, Path, Plan, disk_name, make_plan, stamp
 from dpkg.compiler.yamlfile import YamlFile
 from dpkg.errors import DpkgError, NotFound, Usage
 
@@ -45,6 +46,7 @@ _UNTYPED = ("parquet", "arrow")  # a null needs no spelling there
 
 def plan_buildfile(path: str, raw: bool = False) -> Plan:
     """The plan that a build.yml describes. Raises Usage with file, line and column; NotFound for a file that is not there."""
+    began = time.time_ns()
     yml = YamlFile(path)
     if yml.root is None:
         raise Usage(f"{path} is empty", "it needs 'contents:' with an entry for each table or file")
@@ -53,7 +55,7 @@ def plan_buildfile(path: str, raw: bool = False) -> Plan:
         raise yml.error(yml.root, "'contents' is missing", "it holds an entry for each table or file")
     reader = _Reader(yml, raw)
     reader.contents(top["contents"][1], ())
-    return make_plan(reader.items, os.path.dirname(path), reader.folders)
+    return make_plan(reader.items, os.path.dirname(path), reader.folders, path=path, began=began)
 
 
 class _Reader:
@@ -93,9 +95,10 @@ class _Reader:
 
     def _entry(self, fields: Fields, path: Path, key: Node) -> None:
         yml = self.yml
-        item = Item(path, self._source(fields["file"][1]), None, where=yml.place(key))
+        source, found = self._source(fields["file"][1])
+        item = Item(path, source, None, where=yml.place(key), stamp=stamp(found))
         if "meta" in fields:
-            item = replace(item, meta=yml.value(fields["meta"][1]))
+            item = item._replace(meta=yml.value(fields["meta"][1]))
         wanted = yml.text(fields["as"][1], "'as'") if "as" in fields else ""
         if wanted not in ("", "blob", "table"):
             raise yml.error(fields["as"][1], f"'as' is blob or table, not '{wanted}'")
@@ -112,17 +115,21 @@ class _Reader:
                     raise yml.error(fields[name][0], f"'{name}' is for tables, and '{path[-1]}' is a blob", _TABLES)
             self.items.append(item)
 
-    def _source(self, node: Node) -> str:
+    def _source(self, node: Node) -> tuple[str, os.stat_result]:
         text = self.yml.text(node, "'file'")
         source = os.path.join(os.path.dirname(self.yml.path), disk_name(text))
-        if not text or os.path.isdir(source):
+        try:
+            found = os.stat(source)
+        except (OSError, ValueError):
+            raise NotFound(
+                f"{self.yml.place(node)}: there is no file '{source}'", "paths are relative to build.yml"
+            ) from None
+        if not text or stat.S_ISDIR(found.st_mode):
             hint = "name its files one by one, or build the folder without a build.yml"
             raise self.yml.error(node, f"'{text}' is a folder, and 'file' names one file", hint)
-        if not os.path.exists(source):
-            raise NotFound(f"{self.yml.place(node)}: there is no file '{source}'", "paths are relative to build.yml")
-        if not os.path.isfile(source):
+        if not stat.S_ISREG(found.st_mode):
             raise self.yml.error(node, f"'{text}' is not a regular file")
-        return source
+        return source, found
 
     def _table(self, item: Item, fields: Fields, format: str) -> Item:
         yml, options, places = self.yml, ReadOptions(), dict[str, str]()
@@ -143,7 +150,7 @@ class _Reader:
             if not key:
                 raise yml.error(fields["key"][1], "'key' names no columns", "name one or more, or leave it out")
             places.update({name: yml.place(node) for name, node in zip(key, nodes, strict=True)})
-        return replace(item, format=format, options=options, key=key, places=places)
+        return item._replace(format=format, options=options, key=key, places=places)
 
     def _column(self, name: str, node: Node) -> ColumnRule:
         import yaml

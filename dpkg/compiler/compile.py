@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import rfc8785
-
-from dpkg import progress, tables
-from dpkg.arrow.readers import open_source, stream
-from dpkg.compiler.plan import Item, Path, Plan
-from dpkg.errors import CheckFailed, DpkgError, Format, Usage
+from dpkg import progress
+from dpkg.compiler.plan import UNKNOWN, Item, Path, Plan, size_in, stamp
+from dpkg.errors import CheckFailed, DpkgError, Format, NotFound, Usage
 from dpkg.index import build_tree
 from dpkg.objects.node import InnerEntry, TreeEntry
 from dpkg.odb import is_remote
+from dpkg.store.local import failure
 from dpkg.threads import some_ahead
 
 if TYPE_CHECKING:
-    from dpkg.arrow.readers import Widened
+    from dpkg.arrow.options import Widened
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
     from dpkg.oid import Oid
 
-_WORKERS = 16
+SMALL = 256 << 10  # bytes; blobs of at most this are read whole, and stored several at a time
+_BATCH, _BATCH_BYTES = 256, 1 << 20  # blobs at a time, where no network is between
+_WORKERS, _REMOTE_WORKERS = 2, 16
+Task = Sequence[Item]  # several small blobs, or one of anything
+Done = tuple["Compiled", bytes]  # and the file's stamp, if it was the same before and after
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """One entry made from one file."""
 
@@ -45,55 +49,133 @@ class Report:
 
     tree: Oid
     entries: tuple[Compiled, ...] = field(default=())
+    stamps: tuple[bytes, ...] = field(default=())  # of each source; UNKNOWN where it changed while it was read
 
 
-def compile_plan(odb: Odb, plan: Plan) -> Report:
-    """Store everything that a plan names and the tree over it; nothing is published. Raises what readers raise."""
-    made: list[Compiled] = []
+def compile_plan(odb: Odb, plan: Plan, known: Sequence[Compiled | None] = ()) -> Report:
+    """Store everything that a plan names and the tree over it; nothing is published. Raises what readers raise.
+
+    `known`: for each item what it was compiled to before, and is stored, if its file need not be read.
+    """
+    entries = list(known) or [None] * len(plan.items)
+    stamps = [item.stamp for item in plan.items]
+    lacking = iter([i for i, done in enumerate(entries) if done is None])
+    remote = is_remote(odb.backend)
+    tasks = list(_tasks((item for item, done in zip(plan.items, entries, strict=True) if done is None), remote))
+    with odb.packing():
+        # Tables have threads of their own.
+        workers = _REMOTE_WORKERS if remote else _WORKERS
+        for results in some_ahead(partial(_work, odb), tasks, lambda task: task[0].format is None, workers):
+            for result in results:
+                i = next(lacking)
+                entries[i], stamps[i] = result
+            progress.advance("built", len(results), len(plan.items), "files")
+        whole = tuple(done for done in entries if done is not None)
+        return Report(_tree(odb, plan, whole), whole, tuple(stamps))
+
+
+def _tasks(items: Iterator[Item], remote: bool) -> Iterator[Task]:
+    """Items in order, small blobs together; across a network each by itself, as each may need a request."""
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        small = item.format is None and item.stamp != UNKNOWN and size_in(item.stamp) <= SMALL and not remote
+        if batch and (not small or len(batch) == _BATCH or size > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        if small:
+            batch.append(item)
+            size += size_in(item.stamp)
+        else:
+            yield [item]
+    if batch:
+        yield batch
+
+
+def _work(odb: Odb, task: Task) -> list[Done]:
+    if len(task) > 1:
+        return _blobs(odb, task)
+    (item,) = task
+    done = _compile(odb, item)
+    return [(done, _still(item))]
+
+
+def _compile(odb: Odb, item: Item) -> Compiled:
+    if item.format is None:
+        oid, size = odb.write_blob_file(item.source)
+        return Compiled(item.name, "blob", oid, 0, size, item.source)
+    oid, table, widened = compile_table(odb, item)
+    return Compiled(item.name, "table", oid, table.rows, table.bytes, item.source, widened)
+
+
+def _still(item: Item) -> bytes:
+    """The item's stamp, if its file still has it."""
+    try:
+        return item.stamp if stamp(os.stat(item.source)) == item.stamp else UNKNOWN
+    except OSError:
+        return UNKNOWN
+
+
+def _blobs(odb: Odb, task: Task) -> list[Done]:
+    """Small blobs, read whole."""
+    read = [_read(item) for item in task]
+    oids = iter(odb.write_blobs([data for data, _ in read if data is not None]))
+    done: list[Done] = []
+    for item, (data, found) in zip(task, read, strict=True):
+        if data is None:
+            done.append((_compile(odb, item), UNKNOWN))
+        else:
+            done.append((Compiled(item.name, "blob", next(oids), 0, len(data), item.source), found))
+    return done
+
+
+def _read(item: Item) -> tuple[bytes | None, bytes]:
+    """A small file's bytes, None where it is of another size by now; and its stamp, if it is still the same."""
+    try:
+        file = os.open(item.source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = size_in(item.stamp)
+            data = os.read(file, size + 1)
+            found = stamp(os.fstat(file))
+        finally:
+            os.close(file)
+    except FileNotFoundError:
+        raise NotFound(f"there is no file '{item.source}'") from None
+    except OSError as error:
+        raise failure(error, "read", item.source) from error
+    return data if len(data) == size else None, found if found == item.stamp else UNKNOWN
+
+
+def _tree(odb: Odb, plan: Plan, entries: Sequence[Compiled]) -> Oid:
     root: dict[str, Any] = {}
-    waits = is_remote(
-        odb.backend
-    )  # blobs, many and small, wait for a network together; tables have threads of their own
-    compiled = some_ahead(partial(_compile, odb), plan.items, lambda item: waits and item.format is None, _WORKERS)
-    for item, (entry, done) in zip(plan.items, compiled, strict=True):
-        made.append(done)
+    for item, done in zip(plan.items, entries, strict=True):
         folder = root
         for name in item.path[:-1]:
             folder = folder.setdefault(name, {})
-        folder[item.path[-1]] = entry
-        progress.advance("built", 1, len(plan.items), "files")
-    return Report(_tree(odb, root, (), plan).oid, tuple(made))
+        meta = _metadata(odb, item)
+        folder[item.path[-1]] = TreeEntry(item.path[-1], done.type, done.oid, done.bytes, done.rows, meta=meta)
+    return _folder(odb, root, (), plan).oid
 
 
-def _tree(odb: Odb, folder: dict[str, Any], path: Path, plan: Plan) -> InnerEntry:
+def _folder(odb: Odb, folder: dict[str, Any], path: Path, plan: Plan) -> InnerEntry:
     entries = []
     for name, child in folder.items():
         if isinstance(child, TreeEntry):
             entries.append(child)
             continue
         at = (*path, name)
-        below = _tree(odb, child, at, plan)
+        below = _folder(odb, child, at, plan)
         meta = _metadata(odb, plan.folders.get(at))
         entries.append(TreeEntry(name, "tree", below.oid, below.bytes, below.rows, below.entries, meta))
     return build_tree(entries, lambda data: odb.write("node", data))
-
-
-def _compile(odb: Odb, item: Item) -> tuple[TreeEntry, Compiled]:
-    meta = _metadata(odb, item)
-    if item.format is None:
-        oid, size = odb.write_blob_file(item.source)
-        return TreeEntry(item.path[-1], "blob", oid, size, meta=meta), Compiled(
-            item.name, "blob", oid, 0, size, item.source
-        )
-    oid, table, widened = compile_table(odb, item)
-    entry = TreeEntry(item.path[-1], "table", oid, table.bytes, table.rows, meta=meta)
-    return entry, Compiled(item.name, "table", oid, table.rows, table.bytes, item.source, widened)
 
 
 def _metadata(odb: Odb, item: Item | None) -> Oid | None:
     """Store user metadata, if there is any."""
     if item is None or item.meta is None:
         return None
+    import rfc8785
+
     try:
         return odb.write("blob", rfc8785.dumps(item.meta))
     except (rfc8785.CanonicalizationError, RecursionError) as e:
@@ -103,6 +185,9 @@ def _metadata(odb: Odb, item: Item | None) -> Oid | None:
 
 def compile_table(odb: Odb, item: Item) -> tuple[Oid, Table, tuple[Widened, ...]]:
     """Store one file as a table: its oid, the table, the columns that became wider than they began. Errors name the file."""
+    from dpkg import tables
+    from dpkg.arrow.readers import open_source, stream
+
     assert item.format is not None
     try:
         source = open_source(item.source, item.format, item.options)
@@ -120,7 +205,7 @@ def compile_table(odb: Odb, item: Item) -> tuple[Oid, Table, tuple[Widened, ...]
 def _placed(error: DpkgError, item: Item) -> DpkgError:
     """An error on a table with its file, and the line of the build.yml that it is about."""
     message = error.message if item.source in error.message else f"{item.source}: {error.message}"
-    named = (place for name, place in item.places.items() if f"column '{name}'" in error.message)
+    named = (place for name, place in (item.places or {}).items() if f"column '{name}'" in error.message)
     about_data = isinstance(error, Format) and item.source in error.message
     place = next(named, "" if about_data else item.where)
     return type(error)(f"{place}: {message}" if place else message, error.hint)

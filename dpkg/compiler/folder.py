@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dpkg.arrow.readers import format_of
-from dpkg.compiler.plan import IGNORE_FILE, Item, Plan, make_plan, package_name
+from dpkg.arrow.options import format_of
+from dpkg.compiler.plan import IGNORE_FILE, UNKNOWN, Item, Plan, make_plan, package_name, stamp
 from dpkg.errors import NotFound, Storage, Usage
 
 if TYPE_CHECKING:
@@ -19,15 +20,17 @@ ALWAYS_IGNORED = frozenset((".git", ".hg", ".svn", ".dpk", ".venv", ".tox", ".no
 ALWAYS_IGNORED |= {".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints", ".cache"}
 ALWAYS_IGNORED |= {".DS_Store", "Thumbs.db", "desktop.ini"}
 _LEAVE_OUT = f"remove it, or name it in {IGNORE_FILE}"
-Found = tuple[tuple[str, ...], str]  # names below the root, path on disk
+Found = tuple[tuple[str, ...], str, bytes]  # names below the root, path on disk, stamp
 
 
 def plan_file(path: str, raw: bool = False) -> Plan:
     """A plan of a single file. Raises Usage for what is no file, Format for a name that is not UTF-8."""
-    kind = _special(os.stat(path).st_mode)
+    began, found = time.time_ns(), os.stat(path)
+    kind = _special(found.st_mode)
     if kind:
         raise Usage(f"'{path}' is {kind}, not a file or folder", "write what it gives into a file first")
-    return make_plan([_item(path, (), package_name(path, os.path.basename(path)), raw)], os.path.dirname(path))
+    item = _item((package_name(path, os.path.basename(path)),), path, stamp(found), raw)
+    return make_plan([item], os.path.dirname(path), path=path, began=began)
 
 
 def plan_folder(root: str, raw: bool = False) -> Plan:
@@ -35,10 +38,11 @@ def plan_folder(root: str, raw: bool = False) -> Plan:
 
     Raises Usage for a folder without files, names that clash, links that lead out, and files that are neither file nor folder.
     """
-    items = [_item(source, names[:-1], names[-1], raw) for names, source in sorted(_files(root, _ignored(root)))]
+    began = time.time_ns()
+    items = [_item(*found, raw) for found in sorted(_files(root, _ignored(root)))]
     if not items:
         raise Usage(f"the folder '{root}' holds no files", f"check the path, and what {IGNORE_FILE} leaves out")
-    return make_plan(items, root)
+    return make_plan(items, root, path=root, began=began)
 
 
 def is_left_out(names: tuple[str, ...]) -> bool:
@@ -46,46 +50,62 @@ def is_left_out(names: tuple[str, ...]) -> bool:
     return names == (IGNORE_FILE,) or not ALWAYS_IGNORED.isdisjoint(names)
 
 
-def _item(source: str, parents: tuple[str, ...], filename: str, raw: bool) -> Item:
-    known = None if raw else format_of(filename)
-    name = known[1] if known else filename
-    return Item((*parents, name), source, known[0] if known else None)
+def _item(names: tuple[str, ...], source: str, stamp: bytes, raw: bool) -> Item:
+    known = None if raw else format_of(names[-1])
+    if known is None:
+        return Item(names, source, None, stamp=stamp)
+    return Item((*names[:-1], known[1]), source, known[0], stamp=stamp)
 
 
-def _ignored(root: str) -> GitIgnoreSpec:
-    from pathspec import GitIgnoreSpec
-
+def _ignored(root: str) -> GitIgnoreSpec | None:
+    """The patterns of what is left out, if there are any."""
     path = os.path.join(root, IGNORE_FILE)
     try:
         with open(path, encoding="utf-8") as f:
-            return GitIgnoreSpec.from_lines(f.read().splitlines())
+            lines = f.read().splitlines()
+        from pathspec import GitIgnoreSpec
+
+        return GitIgnoreSpec.from_lines(lines)
     except FileNotFoundError:
-        return GitIgnoreSpec.from_lines([])
+        return None
     except (OSError, ValueError) as e:
         raise Usage(f"cannot read {path}: {e}", "it holds patterns as .gitignore does, in UTF-8") from None
 
 
-def _files(root: str, ignored: GitIgnoreSpec) -> Iterator[Found]:
+def _files(root: str, ignored: GitIgnoreSpec | None) -> Iterator[Found]:
     """Every file that is not left out."""
     top = os.path.realpath(root)
     todo: list[tuple[tuple[str, ...], str, tuple[str, ...]]] = [((), root, (top,))]
     while todo:
         names, folder, above = todo.pop()  # `above`: the real paths of the folders that we are in
         for entry in _scan(folder):
-            below = (*names, os.fsencode(entry.name).decode(errors="surrogateescape"))
-            is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
-            if is_left_out(below) or ignored.match_file("/".join(below) + ("/" if is_folder else "")):
+            name, is_link = entry.name, entry.is_symlink()
+            if not name.isascii():
+                name = os.fsencode(name).decode(errors="surrogateescape")
+            below = (*names, name)
+            is_folder = os.path.isdir(entry.path) if is_link else entry.is_dir()
+            if name in ALWAYS_IGNORED or (not names and name == IGNORE_FILE):  # what is above was looked at
                 continue
-            package_name(entry.path, entry.name)
-            if entry.is_symlink():
+            if ignored is not None and ignored.match_file("/".join(below) + ("/" if is_folder else "")):
+                continue
+            if not name.isascii():
+                package_name(entry.path, entry.name)
+            if is_link:
                 _check_link(entry.path, top, above)
             if is_folder:
-                real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)
+                real = os.path.realpath(entry.path) if is_link else os.path.join(above[-1], entry.name)
                 todo.append((below, entry.path, (*above, real)))
             elif entry.is_file():
-                yield below, entry.path
+                yield below, entry.path, _stamp(entry)
             else:
                 raise Usage(f"'{entry.path}' is {_special(entry.stat().st_mode)}, not a file or folder", _LEAVE_OUT)
+
+
+def _stamp(entry: os.DirEntry[str]) -> bytes:
+    try:
+        return stamp(entry.stat())
+    except OSError:  # who reads it says what is the matter
+        return UNKNOWN
 
 
 def _scan(folder: str) -> list[os.DirEntry[str]]:

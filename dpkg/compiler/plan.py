@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from dpkg.arrow.readers.base import ReadOptions
+from dpkg.arrow.options import ReadOptions
 from dpkg.errors import Format, Usage
 from dpkg.objects.node import check_name
 
@@ -18,21 +19,41 @@ IGNORE_FILE, BUILD_FILE = ".dpkgignore", "build.yml"
 MAX_DEPTH = 100  # names in a path
 _SHOWN = 30  # files in the build.yml of a hint
 
+_STAMP = struct.Struct("<4Q")  # size, mtime and ctime in ns, inode
+_MASK = (1 << 64) - 1  # times before 1970, and after 2262
+
 Path = tuple[str, ...]  # names in the package, outermost first
+UNKNOWN = bytes(_STAMP.size)
 
 
-@dataclass(frozen=True)
-class Item:
+def stamp(found: os.stat_result) -> bytes:
+    """What changes when a file does: its size, times and inode, in 32 bytes."""
+    return _STAMP.pack(found.st_size, found.st_mtime_ns & _MASK, found.st_ctime_ns & _MASK, found.st_ino & _MASK)
+
+
+def changed_at(stamp: bytes) -> int:
+    """When a file of this stamp was changed last, in ns."""
+    _, modified, changed, _ = _STAMP.unpack(stamp)
+    return int(max(modified, changed))
+
+
+def size_in(stamp: bytes) -> int:
+    """The size that a stamp says."""
+    return int.from_bytes(stamp[:8], "little")
+
+
+class Item(NamedTuple):
     """One file on its way into a package."""
 
     path: Path
     source: str  # the file on disk
     format: str | None  # how to read it as a table (dpkg.arrow.readers), None for a blob
-    options: ReadOptions = field(default_factory=ReadOptions)
+    options: ReadOptions | None = None  # None: the usual ones
     key: tuple[str, ...] = ()
     meta: Any = None  # user metadata, any JSON
     where: str = ""  # where the plan says so, for messages: "build.yml, line 4, column 7"
-    places: Mapping[str, str] = field(default_factory=dict)  # where the plan names columns, by name
+    places: Mapping[str, str] | None = None  # where the plan names columns, by name
+    stamp: bytes = UNKNOWN  # of the file, as it was when the plan was made
 
     @property
     def name(self) -> str:
@@ -45,31 +66,39 @@ class Plan:
 
     items: tuple[Item, ...]
     folders: Mapping[Path, Item] = field(default_factory=dict)  # those with metadata
+    path: str = ""  # what was asked for, absolute
+    prefix: str = ""  # what the path of a source begins with
+    began: int = 0  # when the first stamp was taken, in ns
 
 
-def make_plan(items: list[Item], root: str, folders: Mapping[Path, Item] | None = None) -> Plan:
-    """A plan of some items; `root` is the folder that a build.yml would be in.
+def make_plan(
+    items: list[Item], root: str, folders: Mapping[Path, Item] | None = None, *, path: str, began: int
+) -> Plan:
+    """A plan of some items; `root` is the folder that a build.yml would be in, `path` what was asked for.
 
     Raises Usage where two would share a name, showing the build.yml that resolves it, and for names that a package cannot hold.
     """
     taken: dict[Path, Item] = {}
+    above: dict[Path, Item] = {}
     for item in items:
-        _check_names(item)
+        folder = item.path[:-1]
+        _check_names(item, item.path[-1:] if folder in above else item.path)
+        above.setdefault(folder, item)
         if item.path in taken:
             raise _clash([taken[item.path], item], items, root)
         taken[item.path] = item
-    for item in items:
-        for n in range(1, len(item.path)):
-            if item.path[:n] in taken:
-                raise _clash([taken[item.path[:n]], item], items, root)
-    return Plan(tuple(items), folders or {})
+    for folder, item in above.items():
+        for n in range(1, len(folder) + 1):
+            if folder[:n] in taken:
+                raise _clash([taken[folder[:n]], item], items, root)
+    return Plan(tuple(items), folders or {}, os.path.abspath(path), os.path.join(root, ""), began)
 
 
-def _check_names(item: Item) -> None:
+def _check_names(item: Item, names: Path) -> None:
     where = item.where or item.source
     if len(item.path) > MAX_DEPTH:
         raise Usage(f"{where}: '{item.name[:80]}…' is more than {MAX_DEPTH} names deep", "put it less deep")
-    for name in item.path:
+    for name in names:
         try:
             check_name(name)
         except Format as e:

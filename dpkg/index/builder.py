@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from blake3 import blake3
+
 from dpkg.errors import Format
-from dpkg.objects import canonical_json, node
+from dpkg.objects import node
 from dpkg.oid import Oid
 
 if TYPE_CHECKING:
     from typing import Any
 
 WriteNode = Callable[[bytes], Oid]
+_LEVELS = [bytes([level]) for level in range(node.MAX_LEVELS)]
 LeafStats = Callable[[int], Oid]  # given a leaf's number of fragments, store and name their statistics
 
 
 def splits(level: int, key: bytes) -> bool:
     """Whether an entry's key asks for a node to end after it: one key in 256 does (IDX-3)."""
-    from blake3 import blake3
-
-    return int.from_bytes(blake3(bytes([level]) + key).digest(4), "little") < 1 << 24
+    return int.from_bytes(blake3(_LEVELS[level] + key).digest(4), "little") < 1 << 24
 
 
 class IndexBuilder:
@@ -32,7 +34,7 @@ class IndexBuilder:
 
     def add(self, entry: Any, level: int = 0) -> None:
         """Append an entry to a level. Entries of level 0 come from outside, others from the level below."""
-        data = canonical_json.encode(entry.json)
+        data = entry.encode()
         open_ = self._levels[level]
         if open_.entries and open_.size + len(data) + 1 > node.MAX_BYTES:
             self._end(level)
@@ -104,7 +106,10 @@ def build_tree(entries: Iterable[node.TreeEntry], write: WriteNode) -> node.Inne
     """The tree of some entries, in any order. Raises Format for a name that stands twice or is none."""
     builder = IndexBuilder(node.TREE, write)
     last = None
-    for entry in sorted(entries, key=lambda e: node.check_name(e.name).encode()):
+    found = list(entries)
+    for entry in found:
+        node.check_name(entry.name)
+    for entry in sorted(found, key=attrgetter("name")):  # code points are in the order of their UTF-8
         if entry.name == last:
             raise Format(f"a tree has two entries named '{entry.name}'")
         last = entry.name

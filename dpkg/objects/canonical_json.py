@@ -17,6 +17,8 @@ MAX_INT = 2**53 - 1
 
 # Sorting str by code point is sorting UTF-8 by byte, and the escapes of json without ensure_ascii are those of JSON-4.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
+_quoted = json.encoder.encode_basestring  # what _ENCODER uses
+_SURROGATE = "a string holds half a surrogate pair, which is not a character"
 _NAMES = {type(None): "null", bool: "a bool", int: "an integer", str: "a string", list: "a list", dict: "an object"}
 
 
@@ -26,10 +28,18 @@ def encode(value: object) -> bytes:
     try:
         data = _ENCODER.encode(value).encode()
     except UnicodeEncodeError:
-        raise Format("a string holds half a surrogate pair, which is not a character") from None
+        raise Format(_SURROGATE) from None
     if len(data) > MAX_BYTES:
         raise Format(f"canonical JSON of {len(data):,} bytes is longer than {MAX_BYTES:,}")
     return data
+
+
+def encode_string(text: str) -> bytes:
+    """As `encode`, of a str alone. Raises Format."""
+    try:
+        return _quoted(text).encode()
+    except UnicodeEncodeError:
+        raise Format(_SURROGATE) from None
 
 
 def decode(data: bytes) -> Any:

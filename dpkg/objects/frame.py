@@ -18,7 +18,7 @@ from dpkg.objects.canonical_json import MAX_BYTES
 from dpkg.oid import Oid, context, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO, Literal
 
     import zstandard
@@ -38,6 +38,7 @@ KINDS: dict[int, Kind] = {code: kind for kind, code in CODES.items()}
 MAGIC = b"dpkgobj\0"
 HEADER = struct.Struct("<8sBBB5sQQ32s")  # magic, version, kind, codec, zeros, payload length, stored length, digest
 VERSION = 0
+_ZEROS, _UNSEALED = bytes(5), bytes(32)
 NONE, ZSTD = 0, 1
 CHUNK = 1 << 20  # bytes of payload in memory at a time
 RANGE = 4 << 20  # bytes read from a store at a time
@@ -103,8 +104,29 @@ def pack(kind: Kind, payload: bytes) -> bytes:
         compressed = _compressor().compress(payload)
         if _saves(compressed, payload):
             codec, stored = ZSTD, compressed
-    header = Header(kind, codec, len(payload), len(stored), bytes(32)).pack()
-    return header[:32] + blake3(header).update(stored).digest() + stored
+    return _sealed(kind, codec, len(payload), stored)
+
+
+def pack_all(kind: Kind, payloads: Sequence[bytes]) -> list[bytes]:
+    """The frames of small payloads, of no more than 1 MiB each: compressed by one call, during which other threads run."""
+    tried = [p for p in payloads if len(p) >= _SMALL.get(kind, 256)]
+    together = getattr(_compressor(), "multi_compress_to_buffer", None) if tried else None  # CPython's has it
+    if together is None:
+        return [pack(kind, payload) for payload in payloads]
+    compressed = iter(together(tried))
+    return [_packed(kind, p, next(compressed).tobytes() if len(p) >= _SMALL.get(kind, 256) else p) for p in payloads]
+
+
+def _packed(kind: Kind, payload: bytes, compressed: bytes) -> bytes:
+    if _saves(compressed, payload):
+        return _sealed(kind, ZSTD, len(payload), compressed)
+    return _sealed(kind, NONE, len(payload), payload)
+
+
+def _sealed(kind: Kind, codec: int, length: int, stored: bytes) -> bytes:
+    """A frame of bytes that are stored as they are."""
+    header = HEADER.pack(MAGIC, VERSION, CODES[kind], codec, _ZEROS, length, len(stored), _UNSEALED)
+    return b"".join((header[:32], blake3(header).update(stored).digest(), stored))
 
 
 def unpack(frame: bytes) -> tuple[Kind, bytes]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from dpkg.errors import Corrupt, NotFound, Usage
 from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
-from dpkg.odb import blobs
+from dpkg.odb import blobs, small
 from dpkg.odb.frames import Frames
 from dpkg.odb.held import Held
 from dpkg.odb.layout import FRAGMENTS, fragment_key, object_key, oid_of_key
@@ -17,7 +17,7 @@ from dpkg.store.base import is_remote
 from dpkg.store.local import LocalBackend, Scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
     from typing import BinaryIO, Literal
 
@@ -144,6 +144,10 @@ class Odb:
         One pass over the source, in bounded memory.
         """
         return blobs.write(self, source)
+
+    def write_blobs(self, payloads: Sequence[bytes]) -> list[Oid]:
+        """Store blobs of at most 1 MiB each, those that are not there: their oids. They last once `sync` returns."""
+        return small.write(self, payloads)
 
     def iter_blob(self, oid: Oid) -> Iterator[bytes]:
         """The blob's bytes in pieces, in bounded memory. Raises NotFound; Corrupt comes before the last piece."""

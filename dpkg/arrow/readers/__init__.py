@@ -12,8 +12,9 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import BinaryIO
 
+from dpkg.arrow.options import ColumnRule, ReadOptions, Widened, format_of
 from dpkg.arrow.readers import columnar, spool
-from dpkg.arrow.readers.base import ColumnRule, ReadOptions, Restart, Source, Widened, format_of, stream
+from dpkg.arrow.readers.base import Restart, Source, stream
 from dpkg.arrow.readers.csvlines import Place
 from dpkg.arrow.readers.csvsource import CsvSource
 from dpkg.arrow.readers.jsonsource import JsonSource

@@ -2,60 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
+from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
 from dpkg.errors import Format, Usage
 
 T = TypeVar("T")
-
-# Every file name that is a table, by its end; a longer one is looked for first.
-_TEXT = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl"}
-_COMPRESSED = {f"{end}.{how}": name for end, name in _TEXT.items() for how in ("gz", "zst")}
-_BINARY = {
-    "parquet": "parquet",
-    "pq": "parquet",
-    "arrow": "arrow",
-    "arrows": "arrow",
-    "feather": "arrow",
-    "ipc": "arrow",
-}
-_ENDS = {**_COMPRESSED, **_TEXT, **_BINARY}
-
-
-@dataclass(frozen=True)
-class Widened:
-    """A column whose type became wider than its first 1,000 rows suggested, and the cell that made it so [TXT-3]."""
-
-    column: str
-    first: str
-    final: str
-    line: int
-    value: str
-
-
-@dataclass(frozen=True)
-class ColumnRule:
-    """What is declared of a column: its name in the table, its type, and how dates and times (strptime) or binary
-    values (`base64`, `hex`) are written in text."""
-
-    name: str | None = None
-    type: pa.DataType | None = None
-    format: str | None = None
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How to read a source. `schema` is keyed by the columns' names in the source."""
-
-    nulls: tuple[str, ...] = ("",)
-    schema: Mapping[str, ColumnRule] = field(default_factory=dict)
-    delimiter: str | None = None
-    encoding: str = "utf-8"
 
 
 class Restart(Exception):
@@ -87,16 +43,6 @@ def stream(source: Source, consume: Callable[[pa.Schema, Iterator[pa.RecordBatch
         return consume(source.schema, source.batches())
     except Restart:
         return consume(source.schema, source.batches())
-
-
-def format_of(filename: str) -> tuple[str, str] | None:
-    """The format that a file's name says, and the name without its end; None if it is not a table's."""
-    lower = filename.lower()
-    for end, name in _ENDS.items():
-        stem = filename[: -len(end) - 1]
-        if lower.endswith("." + end) and stem and not stem.endswith("/"):
-            return name, stem
-    return None
 
 
 def rules_of(options: ReadOptions, names: list[str], where: str) -> list[ColumnRule]:

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dpkg.arrow.normal import decoded_size
-from dpkg.arrow.readers.base import ColumnRule, ReadOptions, Widened, label, rules_of, unique
+from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
+from dpkg.arrow.readers.base import label, rules_of, unique
 from dpkg.arrow.readers.csvsource import refused
 from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.files import open_file

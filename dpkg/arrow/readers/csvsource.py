@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.csv
 
-from dpkg.arrow.readers.base import ColumnRule, ReadOptions, Restart, Widened, label, rules_of
+from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
+from dpkg.arrow.readers.base import Restart, label, rules_of
 from dpkg.arrow.readers.csvchunks import Chunks
 from dpkg.arrow.readers.csvlines import Chunk, Place
 from dpkg.arrow.readers.declared import Converter, converter, type_of

@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dpkg.arrow.options import ColumnRule
 from dpkg.arrow.readers import texts
-from dpkg.arrow.readers.base import ColumnRule, label
+from dpkg.arrow.readers.base import label
 from dpkg.errors import Usage
 
 Converter = Callable[[pa.Array], pa.Array | None]

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dpkg.arrow.readers.base import ColumnRule, ReadOptions, Widened, label, rules_of
+from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
+from dpkg.arrow.readers.base import label, rules_of
 from dpkg.arrow.readers.csvsource import SUGGEST, pool, refused
 from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.jsonlines import (

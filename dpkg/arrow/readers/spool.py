@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from dpkg.arrow.readers.base import ReadOptions, Source, Widened
+from dpkg.arrow.options import ReadOptions, Widened
+from dpkg.arrow.readers.base import Source
 from dpkg.arrow.readers.columnar import ARROW, BROKEN, ColumnarSource, damaged, sliced
 from dpkg.arrow.readers.files import MAGIC, failed
 from dpkg.errors import DpkgError, Format
