@@ -31,11 +31,10 @@ class Result:
         found = self.find(part, step, tool)
         return min(found["seconds"]) if found else None
 
-    def fastest_peer(self, part: str, step: str) -> tuple[str, float] | None:
-        """The peer that is fastest, and its seconds."""
-        times = {tool: self.seconds(part, step, tool) for tool in self.about["versions"] if tool != "dpk"}
-        had = [(took, tool) for tool, took in times.items() if took is not None]
-        return (min(had)[1], min(had)[0]) if had else None
+    def peers(self, part: str, step: str) -> list[tuple[float, str]]:
+        """The peers that have done it, with their seconds; the fastest first."""
+        times = [(self.seconds(part, step, tool), tool) for tool in self.about["versions"] if tool != "dpk"]
+        return sorted((took, tool) for took, tool in times if took is not None)
 
 
 def _took(figure: dict[str, Any], result: Result) -> str:
@@ -199,16 +198,14 @@ def goals(result: Result) -> list[Goal]:
     ]
 
 
-def _faster(result: Result, name: str, part: str, step: str, bound: float, peer: str = "") -> Goal:
+def _faster(result: Result, name: str, part: str, step: str, bound: float, only: str = "") -> Goal:
+    """How many times longer the fastest peer takes, or `only` that one; all of them in words."""
     ours = result.seconds(part, step, "dpk")
-    if peer:
-        took = result.seconds(part, step, peer)
-        theirs = (peer, took) if took is not None else None
-    else:
-        theirs = result.fastest_peer(part, step)
-    if ours is None or theirs is None:
+    peers = [(took, tool) for took, tool in result.peers(part, step) if only in ("", tool)]
+    if ours is None or not peers:
         return Goal(name, None, True, bound, "×")
-    return Goal(name, theirs[1] / ours, True, bound, "×", f"{ours:.2f} s, {theirs[0]} {theirs[1]:.2f} s")
+    said = ", ".join(f"{tool} {took:.2f} s" for took, tool in [(ours, "dpk"), *peers])
+    return Goal(name, peers[0][0] / ours, True, bound, "×", said)
 
 
 def _share(result: Result, step: str) -> Goal:
@@ -228,7 +225,7 @@ def _goals_table(result: Result) -> str:
     for goal in goals(result):
         if goal.value is not None:
             bound = f"{'at least' if goal.least else 'at most'} {goal.bound:,g}{goal.unit}"
-            value = f"{goal.value:,.0f}" if goal.value >= 100 else f"{goal.value:.2f}"
+            value = f"{goal.value:,.0f}" if goal.value >= 100 or goal.value == int(goal.value) else f"{goal.value:.2f}"
             rows.append([goal.name, f"{value}{goal.unit}", bound, "ok" if goal.met else "MISS", goal.detail])
     return "### Goals of dpk\n" + _table(["", "dpk", "goal", "", ""], rows) if rows else ""
 
