@@ -252,7 +252,7 @@ def _shrinks(sample: bytes) -> bool:
 
 
 def _saves(compressed: bytes, payload: bytes) -> bool:
-    return len(compressed) <= len(payload) - (len(payload) >> 5)
+    return len(compressed) <= len(payload) - max(1, len(payload) >> 5)
 
 
 def _decompress(read: Read, header: Header) -> Iterator[bytes]:

@@ -227,3 +227,11 @@ def test_memory_is_bounded() -> None:
 
     assert sum(map(len, frame.iter_payload(read, len(data)))) == len(payload)
     assert max(asked) <= frame.RANGE
+
+
+def test_small_payloads_among_others() -> None:
+    """What is too small to be compressed is stored as it is, whatever it is packed with."""
+    payloads = [b"x" * length for length in (*range(70), 255, 256, 3000)]
+    packed = frame.pack_all("blob", payloads)
+    assert [frame.unpack(data) for data in packed] == [("blob", payload) for payload in payloads]
+    assert packed == [frame.pack("blob", payload) for payload in payloads]
