@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from dpkg.errors import NotFound
+from dpkg.errors import Corrupt, NotFound
 from dpkg.objects import frame, pack
 from dpkg.objects.pack import Packed
 from dpkg.odb.layout import OBJECTS, object_key, oid_of_key
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dpkg.oid import Oid
     from dpkg.store.base import Backend
 
+_END = 64  # bytes at the end of a frame: zeros where a power cut took its last page
 _MISSING = "check the id, or get what is missing from the store that it came from"
 
 
@@ -82,7 +83,7 @@ class Frames:
 
     def has(self, oid: Oid) -> bool:
         """Whether an object is stored, or on its way into a pack. One listing of the packs, if there was none yet."""
-        if self.find(oid) is not None or self.loose_size(oid) >= frame.HEADER.size:
+        if self.find(oid) is not None or self.has_loose(oid):
             return True
         return not self.packs.listed and self.packs.find(oid) is not None
 
@@ -93,6 +94,26 @@ class Frames:
             return Packed(oid, header.kind, 0, len(data), header.length)
         found = self._known(oid)
         return None if found is None else found.entry
+
+    def has_loose(self, oid: Oid, length: int = -1) -> bool:
+        """Whether a frame is under a key of its own; in a folder also that a power cut took neither its beginning nor its end.
+
+        `length` is that of its payload, if it is known.
+        """
+        size = self.loose_size(oid)
+        if size < frame.HEADER.size or not self._local:
+            return size >= frame.HEADER.size
+
+        def read(start: int, wanted: int) -> bytes:
+            return self.backend.get_range(object_key(oid), start, wanted)
+
+        try:
+            header = frame.parse_header(read(0, frame.HEADER.size), size)
+            if not any(read(max(0, size - _END), _END)):
+                frame.check_stream(read, size)  # zeros that were written, or pages that were not
+        except (Corrupt, NotFound):
+            return False
+        return length in (-1, header.length)
 
     def loose_size(self, oid: Oid) -> int:
         """The length of the frame under a key of its own, -1 if there is none."""

@@ -233,16 +233,7 @@ class Odb:
 
     def stored(self, oid: Oid, length: int) -> bool:
         """Whether the object is there, and not cut off by a power cut. `length` is that of its payload."""
-        if self.frames.find(oid) is not None:
-            return True
-        key = object_key(oid)
-        size = self._size(key)
-        if size < frame.HEADER.size or size == frame.HEADER.size + length or self.backend.local_path(key) is None:
-            return size >= frame.HEADER.size
-        try:
-            return frame.parse_header(self.backend.get_range(key, 0, frame.HEADER.size), size).length == length
-        except (Corrupt, NotFound):
-            return False
+        return self.frames.find(oid) is not None or self.frames.has_loose(oid, length)
 
     def _header(self, oid: Oid) -> frame.Header:
         try:
