@@ -103,6 +103,17 @@ def _built(w: World) -> None:
     dpkg.tag(PKG, "v1", store=w.here)
 
 
+def _many(w: World) -> None:
+    """So many blobs that they go into packs."""
+    for i in range(40):
+        (w.src / f"b{i}.bin").write_bytes(b"\0%d" % i)
+
+
+def _many_built(w: World) -> None:
+    _many(w)
+    _built(w)
+
+
 def _pushed(w: World) -> None:
     _built(w)
     dpkg.push(PKG, w.there, store=w.here)
@@ -157,6 +168,9 @@ def _edited(w: World) -> None:
 COMMANDS = {
     "build, the first": Command(lambda w: None, lambda w: dpkg.build(PKG, str(w.src), store=w.here)),
     "build": Command(_edited, lambda w: dpkg.build(PKG, str(w.src), store=w.here)),
+    "build of many": Command(_many, lambda w: dpkg.build(PKG, str(w.src), store=w.here)),
+    "push of many": Command(_many_built, lambda w: dpkg.push(PKG, w.there, store=w.here)),
+    "install of many": Command(_many_built, lambda w: dpkg.install(PKG, w.here, store=w.theirs)),
     "push, the first": Command(_built, lambda w: dpkg.push(PKG, w.there, store=w.here)),
     "push": Command(_ahead, lambda w: dpkg.push(PKG, w.there, store=w.here)),
     "push --rebase": Command(_parted, lambda w: dpkg.push(PKG, w.there, rebase=True, store=w.here)),
