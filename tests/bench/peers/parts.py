@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -26,12 +27,13 @@ Act = Callable[[Tool], Ran]
 
 @dataclass
 class Figure:
-    """What a tool took for a step: each repeat's wall time in seconds; the rest of the last repeat."""
+    """What a tool took for a step: wall time and that of processors, in seconds, of each repeat; what the last stored."""
 
     part: str
     step: str
     tool: str
     seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     megabytes: float = 0.0  # peak memory of the largest process
     new_files: int = 0
     new_bytes: int = 0
@@ -59,11 +61,12 @@ class Bench:
             source = self.work / part / "data"
             source.mkdir(parents=True)
             make(source)
-            self.boxes[part] = []
-            for name, program in self.programs.items():
-                box = TOOLS[name](program, self.work / part / name)
-                shutil.copytree(source, box.data)
-                self.boxes[part].append(box)
+            self.boxes[part] = [
+                TOOLS[name](program, self.work / part / name) for name, program in self.programs.items()
+            ]
+            for box in self.boxes[part]:
+                box.work.mkdir(parents=True)
+                subprocess.run(["/bin/cp", "-pR", str(source), str(box.work)], check=True)
             shutil.rmtree(source)
         return self.boxes[part]
 
@@ -96,11 +99,14 @@ class Bench:
     def _note(self, figure: Figure, ran: Ran, before: Stored, after: Stored) -> None:
         new = after - before
         figure.seconds.append(ran.seconds)
+        figure.cpu.append(ran.cpu)
         figure.megabytes = max(figure.megabytes, ran.megabytes)
         figure.new_files, figure.new_bytes = new.files, new.bytes
         figure.stored_files, figure.stored_bytes = after.files, after.bytes
         at = time.strftime("%H:%M:%S")
-        print(f"  {at} {figure.part}, {figure.step}: {figure.tool} {ran.seconds:.2f} s", flush=True)
+        print(
+            f"  {at} {figure.part}, {figure.step}: {figure.tool} {ran.seconds:.2f} s, CPU {ran.cpu:.2f} s", flush=True
+        )
 
 
 def _nothing(box: Tool) -> None:

@@ -21,13 +21,14 @@ class Failed(Exception):
 
 @dataclass
 class Ran:
-    """Wall time in seconds, and the peak memory in MB of the largest process."""
+    """Wall time in seconds, the peak memory in MB of the largest process, and seconds of processors of all processes."""
 
     seconds: float = 0.0
     megabytes: float = 0.0
+    cpu: float = 0.0
 
     def __add__(self, other: Ran) -> Ran:
-        return Ran(self.seconds + other.seconds, max(self.megabytes, other.megabytes))
+        return Ran(self.seconds + other.seconds, max(self.megabytes, other.megabytes), self.cpu + other.cpu)
 
 
 @dataclass
@@ -58,7 +59,7 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Ran:
             words = " ".join(said.read()[-1000:].decode(errors="replace").split())[-400:]
             late = f" after {LIMIT:.0f} s" if seconds >= LIMIT else ""
             raise Failed(f"`{' '.join(command)[:80]}` ended with {process.returncode}{late}: {words}")
-    return Ran(seconds, usage.ru_maxrss / 1024)
+    return Ran(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 def stored(*places: Path) -> Stored:
