@@ -9,7 +9,7 @@ from dpkg import progress
 from dpkg.errors import Corrupt, NotFound
 from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
-from dpkg.odb import fragment_key, object_key
+from dpkg.odb import object_key
 from dpkg.oid import digest
 
 if TYPE_CHECKING:
@@ -26,11 +26,19 @@ _MISSING = "the store that it should come from is not complete: 'dpk verify' the
 
 def copy_object(source: Odb, target: Odb, oid: Oid, kind: Kind, size: int | None = None) -> int:
     """Copy an object of `size` bytes of payload (None: any); the bytes stored. Raises NotFound, Corrupt, Storage."""
+    if source.held is not None and kind != frame.BLOB and (held := source.held.get(oid)) is not None:
+        return keep_object(source, target, oid, kind, frame.pack(*held), size)
     most = MAX_BYTES if size is None else size
     try:  # zstd's worst case is a little more than its input
         data = source.frames.get(oid, frame.HEADER.size + most + (most >> 7) + 1024)
     except NotFound:
         raise _missing(source, oid) from None
+    return keep_object(source, target, oid, kind, data, size)
+
+
+def keep_object(source: Odb, target: Odb, oid: Oid, kind: Kind, data: bytes, size: int | None = None) -> int:
+    """Store the frame of an object that was read from `source`, once it was checked; the bytes stored. Raises Corrupt."""
+    most = MAX_BYTES if size is None else size
     try:
         header = frame.parse_header(data)
         if header.length > most or size not in (None, header.length):
@@ -69,7 +77,7 @@ def copy_fragment(source: Odb, target: Odb, oid: Oid) -> int:
 
     data = source.read_fragment_file(oid)
     checking.check_alone(data, oid)
-    target.backend.put(fragment_key(oid), data)
+    target.put_fragment_file(oid, data)
     return len(data)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dpkg.objects.frame import HEADER
 from dpkg.odb import is_remote
-from dpkg.odb.layout import FRAGMENTS, OBJECTS, oid_of_key
+from dpkg.odb.layout import FRAGMENTS, OBJECTS, fragment_key, object_key, oid_of_key
 
 if TYPE_CHECKING:
     from dpkg.odb import Odb
@@ -41,13 +41,20 @@ class Presence:
         has = self._odb.has if place == "object" else self._odb.has_fragment
         if not self._remote:
             return {oid for oid in oids if not has(oid)}
-        if place == "object" and oids:  # the packs are listed once; what is in one need not be asked for
-            oids = [oid for oid in oids if self._odb.frames.packs.find(oid) is None]
+        packs = self._odb.frames.packs
+        if place == "object" and (packs.listed or self._asked[place] + len(oids) > _ASKED):
+            # The packs are listed once, and what is in one need not be asked for. A few objects are rather sent again.
+            oids = [oid for oid in oids if not self._odb.frames.packed(oid)]
         with self._lock:
             self._asked[place] += len(oids)
             listed = self._listing(place)
         if listed is not None:
-            return {oid for oid in oids if bytes.fromhex(oid) not in listed}
+            key_of = object_key if place == "object" else fragment_key
+            lacking = {oid for oid in oids if bytes.fromhex(oid) not in listed}
+            for oid in oids:
+                if oid not in lacking:
+                    self._odb.frames.note(key_of(oid))
+            return lacking
         return {oid for oid, there in zip(oids, self._each(has, oids), strict=True) if not there}
 
     def _listing(self, place: Place) -> set[bytes] | None:

@@ -18,11 +18,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from dpkg import progress, reaching
-from dpkg.copying import copy_blob, copy_object
+from dpkg.copying import LARGE, copy_blob, copy_object, keep_object
 from dpkg.errors import Corrupt
 from dpkg.index.reader import child, read_node
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
-from dpkg.odb import fragment_key, is_remote
+from dpkg.odb import is_remote
 from dpkg.presence import Presence
 from dpkg.repository import read_commit
 from dpkg.threads import Crew
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dpkg.objects.frame import Kind
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
+    from dpkg.odb.frames import Run
     from dpkg.oid import Oid
 
 T = TypeVar("T")
@@ -41,7 +42,8 @@ CPUS = os.cpu_count() or 2
 WORKERS = max(4, min(16, 2 * CPUS))
 REMOTE_WORKERS = 8  # requests at once: they mostly wait
 MAX_DEPTH = 128  # trees in trees
-_BATCH = 512  # blobs handed to the pool at once: memory stays bounded for a million files
+_BATCH = 4096  # blobs that wait until they are moved: memory stays bounded for a million files
+_BATCH_BYTES = 32 << 20  # or so many bytes of them
 _LEAVES = 2  # leaves of tables that are on their way at once
 _OFTEN = 256 << 20  # bytes moved until commits are written
 _FORGED = "the package was damaged or forged where it comes from: do not use it, and tell whoever keeps that store"
@@ -74,6 +76,7 @@ class Transfer:
         self._presence = Presence(target, self._crew.each)
         self._leaves: deque[Callable[[], None]] = deque()  # of tables, on their way: what ends each
         self._blobs: dict[Oid, int | None] = {}  # wait to be moved, with their sizes
+        self._waiting = 0  # bytes of these
         self._containers: dict[Oid, Kind] = {}  # are written after what waits
         self._done: dict[tuple[str, Oid], Counts] = {}  # trees and tables that need no second look
 
@@ -161,9 +164,11 @@ class Transfer:
         known = set(before.inner) if before else set()
 
         def visit(oid: Oid, node: Node) -> Iterator[tuple[Oid, Node]]:
-            for entry in node.entries if node.level else ():
-                if entry not in known:
-                    known.add(entry)
+            if node.level:
+                new = [entry for entry in node.entries if entry not in known]
+                known.update(new)
+                self.source.warm((entry.oid for entry in new), self._crew.each)
+                for entry in dict.fromkeys(new):
                     yield from visit(entry.oid, child(self.source, node, entry))
             yield oid, node
 
@@ -190,23 +195,36 @@ class Transfer:
         if None not in (known, size) and known != size:
             raise Corrupt(f"blob {oid} is not what the tree says", _FORGED)
         self._blobs[oid] = known if size is None else size
-        if len(self._blobs) >= _BATCH:
+        self._waiting += size or 0
+        if len(self._blobs) >= _BATCH or self._waiting >= _BATCH_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         """Move the blobs that wait, then write the nodes and tables that wait for them and for fragments."""
         while self._leaves:
             self._leaves.popleft()()
-        blobs, self._blobs = self._blobs, {}
+        blobs, self._blobs, self._waiting = self._blobs, {}, 0
         lacking = self._presence.lacking("object", list(blobs))
         if self.deep:
             self._crew.each(self._check_blob, [item for item in blobs.items() if item[0] not in lacking])
-        move = [(oid, size) for oid, size in blobs.items() if oid in lacking]
-        self._crew.each(lambda item: self._count(copy_blob(self.source, self.target, *item)), move)
+        self._move_blobs({oid: size for oid, size in blobs.items() if oid in lacking})
         nodes, self._containers = self._containers, {}
         lacking = self._presence.lacking("object", list(nodes))
         write = [(oid, kind) for oid, kind in nodes.items() if oid in lacking]
         self._crew.each(lambda item: self._count(copy_object(self.source, self.target, *item)), write)
+
+    def _move_blobs(self, blobs: dict[Oid, int | None]) -> None:
+        """Move blobs: small ones that lie together in a pack with one read."""
+        small = [oid for oid, size in blobs.items() if size is not None and size <= LARGE]
+        runs, other = self.source.frames.runs(small) if len(small) > 1 else ([], small)
+        other += [oid for oid, size in blobs.items() if size is None or size > LARGE]
+
+        def move_run(run: Run) -> None:
+            for oid, data in self.source.frames.read_run(run):
+                self._count(keep_object(self.source, self.target, oid, "blob", data, blobs[oid]))
+
+        self._crew.each(move_run, runs)
+        self._crew.each(lambda oid: self._count(copy_blob(self.source, self.target, oid, blobs[oid])), other)
 
     def _check_blob(self, item: tuple[Oid, int | None]) -> None:
         """That a blob which the target has is what the tree says."""
@@ -326,7 +344,7 @@ class Transfer:
         return found
 
     def _put_fragment(self, oid: Oid, data: bytes) -> None:
-        self.target.backend.put(fragment_key(oid), data)
+        self.target.put_fragment_file(oid, data)
         self._count(len(data), fragment=True)
         progress.advance("moved", len(data), None, "bytes")
 

@@ -91,12 +91,13 @@ def make(frames: Iterable[tuple[Oid, bytes]]) -> tuple[Oid, bytes, Index]:
         parts.append(data)
         at += len(data)
     index = Index(b"".join(sorted(found)))
-    parts += [index.records, _trailer(index.records)]
+    parts += [index.records, trailer(index.records)]
     data = b"".join(parts)
     return Oid(blake3(data, max_threads=blake3.AUTO).hexdigest()), data, index
 
 
-def _trailer(records: bytes) -> bytes:
+def trailer(records: bytes) -> bytes:
+    """What follows the index that ends a pack."""
     start = TRAILER.pack(INDEX_MAGIC, len(records) // RECORD.size, bytes(16), bytes(32))[:32]
     return start + blake3(records).update(start).digest()
 
@@ -106,7 +107,7 @@ def parse_tail(tail: bytes, size: int) -> Index:
     count = index_length(tail, size) // RECORD.size
     start = len(tail) - TRAILER.size - count * RECORD.size
     records = bytes(tail[start : len(tail) - TRAILER.size])
-    if start < 0 or _trailer(records) != tail[-TRAILER.size :]:
+    if start < 0 or trailer(records) != tail[-TRAILER.size :]:
         raise Corrupt("the pack's index does not match its digest")
     return Index(records)
 

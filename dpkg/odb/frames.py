@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from heapq import merge
 from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from dpkg.errors import Corrupt, NotFound
 from dpkg.objects import frame, pack
@@ -16,7 +16,7 @@ from dpkg.odb.packs import Packs
 from dpkg.store.base import is_remote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from dpkg.objects.frame import Read
     from dpkg.odb.packing import Packer
@@ -26,6 +26,25 @@ if TYPE_CHECKING:
 
 _END = 64  # bytes at the end of a frame: zeros where a power cut took its last page
 _MISSING = "check the id, or get what is missing from the store that it came from"
+
+
+class Run(NamedTuple):
+    """Frames that lie near each other in one stored file: they are read at once."""
+
+    key: str
+    start: int
+    length: int
+    oids: tuple[Oid, ...]
+    ends: tuple[tuple[int, int], ...]  # of each frame: where it begins and ends in the run
+
+
+_GAP = 64 << 10  # bytes between two frames that are read along rather than asked for apart
+_RUN = 4 << 20  # bytes read at once
+_FEW = 8  # objects
+
+
+def _ignore(_: str) -> None:
+    """No gc log is watched."""
 
 
 class Frames:
@@ -39,6 +58,7 @@ class Frames:
         self.backend = backend
         self.packs = Packs(backend)
         self._packer: Packer | None = None
+        self.note: Callable[[str], object] = _ignore  # told the keys that a writer counts on or writes (dpkg/gclog.py)
         self._local = not is_remote(backend)
 
     # Reading
@@ -81,11 +101,43 @@ class Frames:
 
         return read, size
 
+    def runs(self, oids: Iterable[Oid]) -> tuple[list[Run], list[Oid]]:
+        """How to read many frames with few requests: runs in packs, and the objects that are in none that is known."""
+        oids = list(oids)
+        if len(oids) < _FEW and not self._local and not self.packs.listed:
+            return [], oids  # to list the packs would cost more than it saves
+        packed: dict[str, list[Packed]] = {}
+        other = []
+        for oid in oids:
+            found = None if self._packer and self._packer.get(oid) else self.packs.find(oid)
+            if found is None:
+                other.append(oid)
+            else:
+                packed.setdefault(found.key, []).append(found.entry)
+        return [run for key, entries in packed.items() for run in _runs(key, entries)], other
+
+    def read_run(self, run: Run) -> Iterator[tuple[Oid, bytes]]:
+        """The frames of a run, with one request."""
+        try:
+            data = memoryview(self.backend.get_range(run.key, run.start, run.length))
+        except NotFound:  # repacked since
+            yield from ((oid, self.get(oid)) for oid in run.oids)
+            return
+        for oid, (start, end) in zip(run.oids, run.ends, strict=True):
+            yield oid, bytes(data[start:end])
+
     def has(self, oid: Oid) -> bool:
         """Whether an object is stored, or on its way into a pack. One listing of the packs, if there was none yet."""
         if self.find(oid) is not None or self.has_loose(oid):
             return True
-        return not self.packs.listed and self.packs.find(oid) is not None
+        return not self.packs.listed and self.packed(oid)
+
+    def packed(self, oid: Oid) -> bool:
+        """Whether an object is in a pack. One listing of the packs, if there was none yet."""
+        found = self.packs.find(oid)
+        if found is not None:
+            self.note(found.key)
+        return found is not None
 
     def find(self, oid: Oid) -> Packed | None:
         """The record of an object that is in a known pack, or on its way into one."""
@@ -93,7 +145,10 @@ class Frames:
             header = frame.parse_header(data)
             return Packed(oid, header.kind, 0, len(data), header.length)
         found = self._known(oid)
-        return None if found is None else found.entry
+        if found is None:
+            return None
+        self.note(found.key)
+        return found.entry
 
     def has_loose(self, oid: Oid, length: int = -1) -> bool:
         """Whether a frame is under a key of its own; in a folder also that a power cut took neither its beginning nor its end.
@@ -117,8 +172,12 @@ class Frames:
 
     def loose_size(self, oid: Oid) -> int:
         """The length of the frame under a key of its own, -1 if there is none."""
-        stat = self.backend.stat(object_key(oid))
-        return -1 if stat is None else stat.size
+        key = object_key(oid)
+        stat = self.backend.stat(key)
+        if stat is None:
+            return -1
+        self.note(key)
+        return stat.size
 
     def __iter__(self) -> Iterator[tuple[Oid, int]]:
         """All objects that are stored, with the lengths of their frames, in the order of oids."""
@@ -163,6 +222,7 @@ class Frames:
         if self._packer is not None and len(data) <= pack.MOST_BYTES:
             self._packer.add(oid, data)
         else:
+            self.note(object_key(oid))
             self.backend.put(object_key(oid), data)
 
     @contextmanager
@@ -176,7 +236,7 @@ class Frames:
             return
         from dpkg.odb.packing import Packer
 
-        packer = self._packer = Packer(self.backend, self.packs)
+        packer = self._packer = Packer(self.backend, self.packs, self.note)
         try:
             yield
             packer.flush()
@@ -189,3 +249,16 @@ class Frames:
         if self._packer is not None:
             self._packer.flush()
         self.backend.sync()
+
+
+def _runs(key: str, entries: list[Packed]) -> Iterator[Run]:
+    """Entries of one pack as runs, none longer than `_RUN` but for a single frame."""
+    entries.sort(key=attrgetter("offset"))
+    begin = 0
+    for i, entry in enumerate(entries):
+        start, after = entries[begin].offset, entries[i + 1] if i + 1 < len(entries) else None
+        if after is None or after.offset - entry.offset - entry.size > _GAP or after.offset + after.size - start > _RUN:
+            of = entries[begin : i + 1]
+            ends = tuple((e.offset - start, e.offset - start + e.size) for e in of)
+            yield Run(key, start, entry.offset + entry.size - start, tuple(e.oid for e in of), ends)
+            begin = i + 1

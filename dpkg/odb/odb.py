@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, cast
 from dpkg.errors import Corrupt, NotFound, Usage
 from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
-from dpkg.odb import blobs, small
+from dpkg.odb import blobs
 from dpkg.odb.frames import Frames
 from dpkg.odb.held import Held
 from dpkg.odb.layout import FRAGMENTS, fragment_key, object_key, oid_of_key
+from dpkg.odb.small import SmallBlobs
 from dpkg.oid import Oid, digest
 from dpkg.store.base import is_remote
 from dpkg.store.local import LocalBackend, Scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
-    from typing import BinaryIO, Literal
+    from typing import Any, BinaryIO, Literal
 
     from dpkg.objects.frame import Kind, Read
+    from dpkg.odb.frames import Run
     from dpkg.store.base import Backend
     from dpkg.store.ranged import RangedFile
 
@@ -127,6 +129,33 @@ class Odb:
             return self._unpacked(oid, self.frames.loose(oid))
         return None
 
+    def warm(
+        self, oids: Iterable[Oid], each: Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]] = map
+    ) -> None:
+        """Hold objects of a remote store that are read soon: many with one request, and by `each` in threads.
+
+        What is missing or damaged is left to who reads it.
+        """
+        held = self.held
+        if held is None:
+            return
+        cold = [oid for oid in oids if held.get(oid) is None]
+        if len(cold) < 2:
+            return
+        runs, other = self.frames.runs(cold)
+
+        def hold(run: Run) -> None:
+            for oid, data in self.frames.read_run(run):
+                with suppress(Corrupt):
+                    held.put(oid, *self._unpacked(oid, data))
+
+        def read(oid: Oid) -> None:
+            with suppress(NotFound, Corrupt):
+                self._read(oid, _MOST_STORED)
+
+        list(each(hold, runs))
+        list(each(read, other))
+
     def write(self, kind: Kind, payload: bytes) -> Oid:
         """Store an object, if it is not there; its oid. It lasts once `sync` returns."""
         oid = digest(kind, payload)
@@ -145,9 +174,9 @@ class Odb:
         """
         return blobs.write(self, source)
 
-    def write_blobs(self, payloads: Sequence[bytes]) -> list[Oid]:
-        """Store blobs of at most 1 MiB each, those that are not there: their oids. They last once `sync` returns."""
-        return small.write(self, payloads)
+    def small_blobs(self) -> SmallBlobs:
+        """What stores many small blobs quickly."""
+        return SmallBlobs(self)
 
     def iter_blob(self, oid: Oid) -> Iterator[bytes]:
         """The blob's bytes in pieces, in bounded memory. Raises NotFound; Corrupt comes before the last piece."""
@@ -171,6 +200,7 @@ class Odb:
 
     def adopt_frame(self, oid: Oid, file: BinaryIO) -> None:
         """Store the frame in a file of `new_frame`, as `put_frame` does, and close it."""
+        self.frames.note(object_key(oid))
         if isinstance(file, Scratch):
             cast("LocalBackend", self.backend).adopt(object_key(oid), file)
             return
@@ -206,7 +236,12 @@ class Odb:
     def write_fragment_file(self, oid: Oid, data: bytes) -> None:
         """Store a fragment's file, if it is not there. It lasts once `sync` returns."""
         if not self.has_fragment(oid):
-            self.backend.put(fragment_key(oid), data)
+            self.put_fragment_file(oid, data)
+
+    def put_fragment_file(self, oid: Oid, data: bytes) -> None:
+        """As `write_fragment_file`, also over a damaged one."""
+        self.frames.note(fragment_key(oid))
+        self.backend.put(fragment_key(oid), data)
 
     def fragment_path(self, oid: Oid) -> str | None:
         """Where engines can read the fragment in place, or None if the store is not a folder. It need not be there."""
@@ -229,7 +264,10 @@ class Odb:
 
     def _size(self, key: str) -> int:
         stat = self.backend.stat(key)
-        return -1 if stat is None else stat.size
+        if stat is None:
+            return -1
+        self.frames.note(key)
+        return stat.size
 
     def stored(self, oid: Oid, length: int) -> bool:
         """Whether the object is there, and not cut off by a power cut. `length` is that of its payload."""

@@ -11,6 +11,7 @@ from dpkg.odb.layout import object_key, pack_key
 from dpkg.store.base import is_remote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from dpkg.odb.packs import Packs
@@ -25,8 +26,8 @@ _UPLOADS = 3  # packs that are on their way at once
 class Packer:
     """Frames that are to be stored, gathered into packs. Thread-safe. `flush` stores what is left."""
 
-    def __init__(self, backend: Backend, packs: Packs) -> None:
-        self._backend, self._packs = backend, packs
+    def __init__(self, backend: Backend, packs: Packs, note: Callable[[str], object]) -> None:
+        self._backend, self._packs, self._note = backend, packs, note
         self._lock = allocate_lock()
         self._open: dict[Oid, bytes] = {}  # frames of the pack that is being filled
         self._size = 0
@@ -72,6 +73,7 @@ class Packer:
 
     def _put(self, item: tuple[Oid, bytes]) -> None:
         oid, data = item
+        self._note(object_key(oid))
         self._backend.put(object_key(oid), data)
 
     def _send(self) -> None:
@@ -83,6 +85,7 @@ class Packer:
 
     def _store(self, frames: dict[Oid, bytes]) -> None:
         pack_id, data, index = pack.make(frames.items())
+        self._note(pack_key(pack_id))
         self._backend.put(pack_key(pack_id), data)
         self._packs.add(pack_id, index)
 

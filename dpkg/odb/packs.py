@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from _thread import allocate_lock
+from contextlib import suppress
 from heapq import merge
 from typing import TYPE_CHECKING, NamedTuple
 
-from dpkg.errors import Corrupt, Denied, NotFound
+from dpkg.errors import Corrupt, Denied, DpkgError, NotFound
 from dpkg.objects import pack
 from dpkg.odb.layout import PACKS, pack_key, pack_of_key
 from dpkg.store.base import is_remote
@@ -35,6 +36,7 @@ class Packs:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.cache: Backend | None = None  # a store near by that keeps the indexes of packs that are far away
         self._indexes: dict[Oid, Index] = {}
         self.damaged: dict[Oid, str] = {}  # packs that nothing can be found in, and why
         self._merged: Merged | None = None
@@ -129,12 +131,25 @@ class Packs:
     def _index(self, pack_id: Oid, stat: Stat) -> Index | None:
         """The index of a pack; None, and a note, where it is damaged."""
         try:
-            return read_index(self._backend, stat.key)
+            if self.cache is None or not is_remote(self._backend):
+                return read_index(self._backend, stat.key)
+            return self._cached(self.cache, pack_id, stat)
         except NotFound:
             return None  # removed since it was listed
         except Corrupt as error:
             self.damaged[pack_id] = error.message
             return None
+
+    def _cached(self, cache: Backend, pack_id: Oid, stat: Stat) -> Index:
+        """A pack's index from the store near by, which is given it if it lacks it (STO-11). Raises NotFound, Corrupt."""
+        key = f"derived/packs/{pack_id}"
+        with suppress(DpkgError):
+            tail = cache.get_range(key, 0, pack.TAIL)
+            return pack.parse_tail(tail, max(stat.size, len(tail) + pack.HEADER.size))
+        index = read_index(self._backend, stat.key)
+        with suppress(DpkgError):
+            cache.put(key, index.records + pack.trailer(index.records))
+        return index
 
     def _merge(self) -> None:
         from dpkg.odb.merged import Merged

@@ -73,7 +73,7 @@ def rewritten(data: bytes, records: list[bytes]) -> bytes:
     """A pack with another index, whose digests are right."""
     at = len(data) - pack.TRAILER.size - pack.index_length(data, len(data))
     joined = b"".join(records)
-    return data[:at] + joined + pack._trailer(joined)
+    return data[:at] + joined + pack.trailer(joined)
 
 
 @pytest.mark.spec("STO-17")
