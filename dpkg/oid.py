@@ -44,5 +44,5 @@ def digest(kind: str, data: bytes | memoryview) -> Oid:
     from blake3 import blake3
 
     if kind == "blob":
-        return Oid(blake3(data).hexdigest())
-    return Oid(blake3(data, derive_key_context=context(kind)).hexdigest())
+        return Oid.of(blake3(data).digest())
+    return Oid.of(blake3(data, derive_key_context=context(kind)).digest())

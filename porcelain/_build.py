@@ -29,7 +29,9 @@ COMMAND = Command(
     epilog="Tables: csv, tsv (also .gz, .zst), parquet, arrow, feather, jsonl, ndjson. Everything else is a blob.\n"
     "Left out: .git, .dpk, .venv, caches, and what a .dpkgignore in the folder names.",
     details="A file becomes a table or a blob, a folder a tree. The same data gives the same tophash, whatever format it came in; "
-    "where the tree is that of the newest commit, no commit is made. Nothing is published unless all of it was read.",
+    "where the tree is that of the newest commit, no commit is made. Nothing is published unless all of it was read.\n"
+    "Files whose size, times and inode are those of the last build are not read again; derived/stat-cache in the store, which may be "
+    "deleted, remembers them.",
     examples=(
         ("Build a package from a folder:", 'dpk build acme/shop src -m "January"'),
         ("Keep every file of it as it is:", "dpk build acme/shop src --raw"),
@@ -62,7 +64,7 @@ def build(package: str, path: str, *, message: str = "", raw: bool = False, stor
     """
     from dpkg import __version__
     from dpkg.compiler import make_plan
-    from dpkg.compiler.compile import compile_plan
+    from dpkg.compiler.statcache import compile_changed
 
     name = _package(package)
     plan = make_plan(path, raw)
@@ -72,8 +74,9 @@ def build(package: str, path: str, *, message: str = "", raw: bool = False, stor
     for _ in range(_ATTEMPTS):
         tail = repository.start(name)
         old = repository.tip(name)
-        report = compile_plan(repository.odb, plan)
-        if old is not None and repository.commit(old).tree == report.tree:
+        tree = repository.commit(old).tree if old else None
+        report = compile_changed(repository.odb, plan, name, tree)
+        if old is not None and tree == report.tree:
             return Built(name, old, report.tree, False, repository.url, report.entries)
         new = repository.make_commit(report.tree, (old,) if old else (), message, provenance=provenance)
         try:

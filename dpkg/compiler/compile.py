@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dpkg.arrow.options import Widened
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
+    from dpkg.odb.small import SmallBlobs
     from dpkg.oid import Oid
 
 SMALL = 256 << 10  # bytes; blobs of at most this are read whole, and stored several at a time
@@ -65,7 +66,8 @@ def compile_plan(odb: Odb, plan: Plan, known: Sequence[Compiled | None] = ()) ->
     with odb.packing():
         # Tables have threads of their own.
         workers = _REMOTE_WORKERS if remote else _WORKERS
-        for results in some_ahead(partial(_work, odb), tasks, lambda task: task[0].format is None, workers):
+        work = partial(_work, odb, odb.small_blobs())
+        for results in some_ahead(work, tasks, lambda task: task[0].format is None, workers):
             for result in results:
                 i = next(lacking)
                 entries[i], stamps[i] = result
@@ -92,9 +94,9 @@ def _tasks(items: Iterator[Item], remote: bool) -> Iterator[Task]:
         yield batch
 
 
-def _work(odb: Odb, task: Task) -> list[Done]:
+def _work(odb: Odb, small: SmallBlobs, task: Task) -> list[Done]:
     if len(task) > 1:
-        return _blobs(odb, task)
+        return _blobs(odb, small, task)
     (item,) = task
     done = _compile(odb, item)
     return [(done, _still(item))]
@@ -116,10 +118,10 @@ def _still(item: Item) -> bytes:
         return UNKNOWN
 
 
-def _blobs(odb: Odb, task: Task) -> list[Done]:
+def _blobs(odb: Odb, small: SmallBlobs, task: Task) -> list[Done]:
     """Small blobs, read whole."""
     read = [_read(item) for item in task]
-    oids = iter(odb.write_blobs([data for data, _ in read if data is not None]))
+    oids = iter(small.write([data for data, _ in read if data is not None]))
     done: list[Done] = []
     for item, (data, found) in zip(task, read, strict=True):
         if data is None:

@@ -31,10 +31,10 @@ def stamp(found: os.stat_result) -> bytes:
     return _STAMP.pack(found.st_size, found.st_mtime_ns & _MASK, found.st_ctime_ns & _MASK, found.st_ino & _MASK)
 
 
-def changed_at(stamp: bytes) -> int:
-    """When a file of this stamp was changed last, in ns."""
+def times_in(stamp: bytes) -> tuple[int, int]:
+    """The times that a stamp says: of the last change of the file's bytes, and of anything; in ns."""
     _, modified, changed, _ = _STAMP.unpack(stamp)
-    return int(max(modified, changed))
+    return modified, changed
 
 
 def size_in(stamp: bytes) -> int:

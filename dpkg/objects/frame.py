@@ -109,18 +109,20 @@ def pack(kind: Kind, payload: bytes) -> bytes:
 
 def pack_all(kind: Kind, payloads: Sequence[bytes]) -> list[bytes]:
     """The frames of small payloads, of no more than 1 MiB each: compressed by one call, during which other threads run."""
-    tried = [p for p in payloads if len(p) >= _SMALL.get(kind, 256)]
+    least = _SMALL.get(kind, 256)
+    tried = [payload for payload in payloads if len(payload) >= least]
     together = getattr(_compressor(), "multi_compress_to_buffer", None) if tried else None  # CPython's has it
     if together is None:
         return [pack(kind, payload) for payload in payloads]
     compressed = iter(together(tried))
-    return [_packed(kind, p, next(compressed).tobytes() if len(p) >= _SMALL.get(kind, 256) else p) for p in payloads]
-
-
-def _packed(kind: Kind, payload: bytes, compressed: bytes) -> bytes:
-    if _saves(compressed, payload):
-        return _sealed(kind, ZSTD, len(payload), compressed)
-    return _sealed(kind, NONE, len(payload), payload)
+    frames = []
+    for payload in payloads:
+        pressed = next(compressed).tobytes() if len(payload) >= least else None
+        if pressed is not None and _saves(pressed, payload):
+            frames.append(_sealed(kind, ZSTD, len(payload), pressed))
+        else:
+            frames.append(_sealed(kind, NONE, len(payload), payload))
+    return frames
 
 
 def _sealed(kind: Kind, codec: int, length: int, stored: bytes) -> bytes:

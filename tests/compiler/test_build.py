@@ -176,7 +176,7 @@ def test_an_unchanged_blob_is_not_written_again(src: Path, store: str, monkeypat
             LocalBackend, name, lambda self, key, data, real=real: (written.append(key), real(self, key, data))[1]
         )
     assert dpkg.build(PKG, str(src), store=store).created
-    assert len(set(written)) == 3  # the new blob, the tree, the commit
+    assert len({key for key in written if key.startswith("objects/")}) == 3  # the new blob, the tree, the commit
 
 
 # What fails leaves nothing behind

@@ -208,7 +208,7 @@ def test_small_files_do_not_wait_for_one_another(files: Path, proxy: FaultProxy,
 
 def test_a_file_that_cannot_be_stored_ends_a_build(files: Path, proxy: FaultProxy, run: Any) -> None:
     """The error of one of many is told, and nothing is published."""
-    proxy.on(faultproxy.denied, method="PUT", key="/objects/", nth=20, times=None)
+    proxy.on(faultproxy.denied, method="PUT", key="/packs/", times=None)
     assert "these keys may not write" in run("build", PKG, str(files), code=10).err
     proxy.clear()
     assert list(dpkg.ls()) == []

@@ -1,0 +1,197 @@
+"""What a build found, so that the next one reads only files that changed since: as git's index (spec/storage.md, STO-18).
+
+Derived data: without it all files are read. A file is taken for unchanged where its size, times and inode are those of
+the last build, and older than that build: what changes in the moment of a build (or a little earlier, as clocks of file
+systems are coarse) is read again. What it was compiled to is only used where the newest commit holds it: so it is stored
+whole (STO-9), and no gc can take it from under a build.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from blake3 import blake3
+
+from dpkg.arrow.options import Widened
+from dpkg.compiler.compile import Compiled, Report, compile_plan
+from dpkg.compiler.plan import UNKNOWN, size_in, times_in
+from dpkg.errors import Corrupt, DpkgError, NotFound
+from dpkg.index import walk
+from dpkg.oid import Oid
+
+if TYPE_CHECKING:
+    from dpkg.compiler.plan import Item, Plan
+    from dpkg.odb import Odb
+
+READING = "1"  # to be changed when the same file gives another table than before
+_FORM = 1
+_STAMP, _OID = 32, 32  # bytes
+_SECOND = 1_000_000_000  # ns
+_COARSE, _FINE = (
+    2 * _SECOND,
+    _SECOND // 10,
+)  # a file system's clock is no coarser: FAT's; one that shows parts of a second
+
+
+def compile_changed(odb: Odb, plan: Plan, package: str, tip: Oid | None) -> Report:
+    """As `compile_plan`, but what is in the tree `tip`, that of the package's newest commit, is not read again.
+
+    Where nothing changed that tree is the result, and is not even built.
+    """
+    key = f"derived/stat-cache/{blake3(f'{package} {plan.path}'.encode(errors='surrogateescape')).hexdigest()}"
+    cache = StatCache.load(odb, key)
+    names = [_name(item, plan.prefix) for item in plan.items]
+    shape = _shape(plan, names)
+    known = cache.known(odb, plan, names, tip) if tip is not None else []
+    if tip is not None and tip == cache.tree and shape == cache.shape and None not in known:
+        return Report(tip, tuple(done for done in known if done is not None))
+    report = compile_plan(odb, plan, known)
+    stamps = [stamp if _is_old(stamp, plan.began) else UNKNOWN for stamp in report.stamps]
+    with suppress(DpkgError):  # it is of use, not needed
+        odb.backend.put(key, StatCache.made(names, report, stamps, shape).encode())
+    return report
+
+
+class StatCache:
+    """For each source of a build its stamp, and what it was compiled to; the tree of that build, and the plan's shape."""
+
+    def __init__(
+        self,
+        tree: str = "",
+        shape: str = "",
+        names: Sequence[str] = (),
+        records: bytes = b"",
+        tables: Mapping[str, tuple[int, int, tuple[Widened, ...]]] | None = None,
+    ) -> None:
+        """`names` of sources, the stamp and oid of each as `records`; of tables, by name, rows, bytes and what was widened."""
+        self.tree, self.shape = tree, shape
+        self._names, self._records, self._tables = names, records, tables or {}
+
+    @classmethod
+    def made(cls, names: Sequence[str], report: Report, stamps: Sequence[bytes], shape: str) -> StatCache:
+        """Of a build."""
+        records = b"".join(s + e.oid.raw for s, e in zip(stamps, report.entries, strict=True))
+        tables = {
+            name: (e.rows, e.bytes, e.widened)
+            for name, e in zip(names, report.entries, strict=True)
+            if e.type == "table"
+        }
+        return cls(report.tree, shape, names, records, tables)
+
+    def encode(self) -> bytes:
+        """A line of JSON, the names with a zero byte between two, the records, and the digest of all that."""
+        names = "\0".join(self._names).encode(errors="surrogateescape")
+        tables = {
+            name: (rows, size, [_plain(w) for w in widened]) for name, (rows, size, widened) in self._tables.items()
+        }
+        head = {"form": _FORM, "names": len(names), "shape": self.shape, "tables": tables, "tree": self.tree}
+        data = b"\n".join((json.dumps(head).encode(), names + self._records))
+        return data + blake3(data).digest()
+
+    @classmethod
+    def load(cls, odb: Odb, key: str) -> StatCache:
+        """The one under `key`; an empty one where it is missing, damaged, or of another form."""
+        try:
+            return cls.decode(odb.backend.get(key))
+        except (DpkgError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return cls()
+
+    @classmethod
+    def decode(cls, data: bytes) -> StatCache:
+        """What `encode` gave. Raises ValueError, TypeError, KeyError for anything else."""
+        if blake3(data[:-_OID]).digest() != data[-_OID:]:
+            raise ValueError("damaged")
+        end = data.index(b"\n") + 1
+        head = json.loads(data[:end])
+        if head["form"] != _FORM:
+            raise ValueError("another form")
+        names = data[end : end + head["names"]].decode(errors="surrogateescape").split("\0")
+        records = data[end + head["names"] : -_OID]
+        if len(records) != len(names) * (_STAMP + _OID):
+            raise ValueError("damaged")
+        tables = {
+            name: (int(rows), int(size), tuple(Widened(*w) for w in widened))
+            for name, (rows, size, widened) in head["tables"].items()
+        }
+        return cls(head["tree"], head["shape"], names, records, tables)
+
+    def known(self, odb: Odb, plan: Plan, names: Sequence[str], tip: Oid) -> list[Compiled | None]:
+        """For each item of a plan what it was compiled to, if its file is unchanged and the tree `tip` holds that."""
+        held = None if tip == self.tree else _oids_below(odb, tip)
+        places: Sequence[int] | range = range(len(names))
+        if names != self._names:
+            index = {name: i for i, name in enumerate(self._names)}
+            places = [index.get(name, -1) for name in names]
+        found = [self._find(*each) for each in zip(plan.items, names, places, strict=True)]
+        return found if held is None else [done if done and done.oid in held else None for done in found]
+
+    def _find(self, item: Item, name: str, place: int) -> Compiled | None:
+        start = place * (_STAMP + _OID)
+        if place < 0 or item.stamp == UNKNOWN or self._records[start : start + _STAMP] != item.stamp:
+            return None
+        oid = Oid.of(self._records[start + _STAMP : start + _STAMP + _OID])
+        if item.format is None:
+            return Compiled(item.name, "blob", oid, 0, size_in(item.stamp), item.source)
+        if name not in self._tables:
+            return None
+        rows, size, widened = self._tables[name]
+        return Compiled(item.name, "table", oid, rows, size, item.source, widened)
+
+
+def _is_old(stamp: bytes, began: int) -> bool:
+    """Whether a file was changed so long before `began` that any later change shows in its stamp."""
+    modified, changed = times_in(stamp)
+    return max(modified, changed) < began - (_FINE if changed % _SECOND else _COARSE)
+
+
+def _oids_below(odb: Odb, tree: Oid) -> set[Oid]:
+    """What a tree holds; nothing where it cannot be read."""
+    try:
+        return {entry.oid for _, entry in walk(odb, tree)}
+    except (NotFound, Corrupt):
+        return set()
+
+
+def _name(item: Item, prefix: str) -> str:
+    """A source, below `prefix` if it is there, and how it is read."""
+    name = item.source.removeprefix(prefix)
+    return name if item.format is None else f"{name}/{_reading(item)}"
+
+
+def _reading(item: Item) -> str:
+    """What decides what a table becomes beside its file's bytes, as a digest."""
+    options = item.options
+    if options is None:
+        return _usual(item.format, item.key)
+    rules = [[name, rule.name, str(rule.type), rule.format] for name, rule in options.schema.items()]
+    return _digest(item.format, item.key, [options.nulls, rules, options.delimiter, options.encoding])
+
+
+@lru_cache(64)
+def _usual(format: str | None, key: tuple[str, ...]) -> str:
+    return _digest(format, key, None)
+
+
+def _digest(*said: Any) -> str:
+    from dpkg import __version__
+
+    return blake3(json.dumps([READING, __version__, said]).encode()).hexdigest()
+
+
+def _shape(plan: Plan, names: Sequence[str]) -> str:
+    """All that decides the tree beside what the files hold, as a digest."""
+    said = [f"{item.name}\0{name}\0{_text(item)}" for item, name in zip(plan.items, names, strict=True)]
+    said += [f"{'/'.join(path)}\0{_text(item)}" for path, item in plan.folders.items()]
+    return blake3("\0\0".join(said).encode(errors="surrogatepass")).hexdigest()
+
+
+def _plain(widened: Widened) -> tuple[str, str, str, int, str]:
+    return widened.column, widened.first, widened.final, widened.line, widened.value
+
+
+def _text(item: Item) -> str:
+    return "" if item.meta is None else json.dumps(item.meta, sort_keys=True)
