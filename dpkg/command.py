@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     # What a shell may complete: an object of the store, something on disk, or a name (dpkg/cli/complete.py).
     # "expr" is owner/name[@revision][/path], "commit" the same without a path, "theirs" a package of the remote;
-    # "revision" and "branch" are of the package that an argument before names.
+    # "revision" and "branch" are of the package that an argument before names; "pack" is a pack of the store, or a file.
     Completes: TypeAlias = Literal[
         "",
         "package",
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         "command",
         "file",
         "dir",
+        "pack",
     ]
     # A part of a line is text, or (style, text); a style is words of "bold dim red green yellow blue magenta cyan".
     Part: TypeAlias = str | tuple[str, str]

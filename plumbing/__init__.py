@@ -14,18 +14,22 @@ if TYPE_CHECKING:
     from dpkg.plumbing._fetch_objects import fetch_objects as fetch_objects
     from dpkg.plumbing._for_each_ref import for_each_ref as for_each_ref
     from dpkg.plumbing._hash_object import hash_object as hash_object
+    from dpkg.plumbing._index_pack import index_pack as index_pack
     from dpkg.plumbing._ls_fragments import ls_fragments as ls_fragments
     from dpkg.plumbing._ls_remote import ls_remote as ls_remote
     from dpkg.plumbing._ls_tree import ls_tree as ls_tree
     from dpkg.plumbing._mktree import mktree as mktree
+    from dpkg.plumbing._pack_objects import pack_objects as pack_objects
     from dpkg.plumbing._read_table import read_table as read_table
     from dpkg.plumbing._rev_list import rev_list as rev_list
     from dpkg.plumbing._rev_parse import rev_parse as rev_parse
     from dpkg.plumbing._send_objects import send_objects as send_objects
     from dpkg.plumbing._show_ref import show_ref as show_ref
+    from dpkg.plumbing._unpack_objects import unpack_objects as unpack_objects
     from dpkg.plumbing._update_ref import update_ref as update_ref
     from dpkg.plumbing._update_server_info import update_server_info as update_server_info
     from dpkg.plumbing._verify_object import verify_object as verify_object
+    from dpkg.plumbing._verify_pack import verify_pack as verify_pack
     from dpkg.plumbing._write_table import write_table as write_table
     from dpkg.plumbing._write_tree import write_tree as write_tree
 
@@ -39,18 +43,22 @@ __all__ = [
     "fetch_objects",
     "for_each_ref",
     "hash_object",
+    "index_pack",
     "ls_fragments",
     "ls_remote",
     "ls_tree",
     "mktree",
+    "pack_objects",
     "read_table",
     "rev_list",
     "rev_parse",
     "send_objects",
     "show_ref",
+    "unpack_objects",
     "update_ref",
     "update_server_info",
     "verify_object",
+    "verify_pack",
     "write_table",
     "write_tree",
 ]

@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 COMMAND = Command(
     "count-objects",
     "Count the objects and fragments of a store, reached by a ref or not, and the bytes that they take there.",
-    (Opt("-v --verbose", "by type, which reads the first bytes of each object"), STORE),
-    epilog="""Lines are 'TYPE COUNT BYTES', TYPE object and fragment; with -v commit, node, table, blob, fragment.
-Objects that do not say what they are count as 'damaged': 'dpk verify' names them.""",
+    (Opt("-v --verbose", "by type, which reads the first bytes of each loose object, and how they are stored"), STORE),
+    epilog="""Lines are 'TYPE COUNT BYTES', TYPE object and fragment; with -v commit, node, table, blob, fragment. An object counts once.
+Objects that do not say what they are count as 'damaged': 'dpk verify' names them.
+Then follow 'loose', objects in files of their own; 'packed', those in packs, as often as they are there; 'pack', whole packs.""",
     examples=(("How much of a store is data:", "dpk count-objects -v --store /srv/data/store"),),
-    see=("verify", "verify-object"),
+    see=("verify", "verify-object", "repack", "verify-pack"),
 )
 _WORKERS = 8
 
 
 @dataclass(frozen=True)
 class Held:
-    """How many there are of a type, and their bytes as stored."""
+    """How many there are of a type, or stored in a way, and their bytes as stored."""
 
     type: str
     count: int
@@ -45,7 +46,18 @@ def count_objects(*, verbose: bool = False, store: str | None = None) -> Iterato
     for kind, size in _each(odb, verbose):
         counts[kind] += 1
         sizes[kind] += size
-    return (Held(kind, counts[kind], sizes[kind]) for kind in (*types, "damaged") if kind in types or counts[kind])
+    found = [Held(kind, counts[kind], sizes[kind]) for kind in (*types, "damaged") if kind in types or counts[kind]]
+    return iter(found + (_stored(odb) if verbose else []))
+
+
+def _stored(odb: Odb) -> list[Held]:
+    """Loose objects, packed ones, and packs."""
+    from dpkg import repacking
+
+    held = repacking.Held(odb)
+    packed = [entry.size for index in held.packs.values() for entry in index]
+    ways = {"loose": list(held.loose.values()), "packed": packed, "pack": list(held.sizes.values())}
+    return [Held(way, len(sizes), sum(sizes)) for way, sizes in ways.items()]
 
 
 def _each(odb: Odb, verbose: bool) -> Iterator[tuple[str, int]]:

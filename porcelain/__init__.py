@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dpkg.porcelain._ls import ls as ls
     from dpkg.porcelain._push import push as push
     from dpkg.porcelain._remote import remote as remote
+    from dpkg.porcelain._repack import repack as repack
     from dpkg.porcelain._rm import rm as rm
     from dpkg.porcelain._show import show as show
     from dpkg.porcelain._tag import tag as tag
@@ -33,6 +34,7 @@ __all__ = [
     "ls",
     "push",
     "remote",
+    "repack",
     "rm",
     "show",
     "tag",

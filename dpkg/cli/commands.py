@@ -23,6 +23,7 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "keep": {
         "verify": "check that everything stored is whole",
+        "repack": "gather small files of the store into packs",
         "rm": "remove a package or tag",
         "config": "read and set options",
         "completion": "print a script for a shell's TAB key",
@@ -32,6 +33,10 @@ TABLE: dict[str, dict[str, str]] = {
         "cat-object": "print an object",
         "verify-object": "check objects and fragments, each to its last value",
         "count-objects": "count what a store holds",
+        "pack-objects": "make packs of objects",
+        "index-pack": "check packs and store them",
+        "verify-pack": "check packs, and list what is in them",
+        "unpack-objects": "store the objects of a pack one by one",
         "write-table": "store a table from a file or stdin",
         "read-table": "print the rows of a table",
         "ls-fragments": "list the fragments of a table",

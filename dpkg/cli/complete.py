@@ -138,6 +138,8 @@ def _values(param: Arg | Opt, word: str, line: _Before) -> Iterator[Found]:
     elif param.completes in ("remote", "remote-name", "key"):
         yield from _settings(param.completes, word, _store(line))
     elif param.completes:
+        if param.completes == "pack":
+            yield FILES
         yield from _stored(param.completes, word, line)
 
 
@@ -168,6 +170,11 @@ def _stored(kind: str, word: str, line: _Before) -> Iterator[Found]:
     from dpkg.repository import Repository
 
     repository = Repository(place)
+    if kind == "pack":
+        from dpkg.odb.packfile import all_ids
+
+        yield from (Found(pack_id) for pack_id in all_ids(repository.odb.frames.packs) if pack_id.startswith(word))
+        return
     if kind in ("revision", "branch"):
         package = line.words[0].partition("@")[0]
         yield from (f for f in _revisions(repository, package, kind == "branch") if f.value.startswith(word))

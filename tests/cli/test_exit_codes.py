@@ -204,6 +204,8 @@ PRINTS = {
     "for-each-ref": [],
     "ls-remote": ["."],
     "count-objects": [],
+    "repack": [],
+    "verify-pack": ["-v", "a.pack"],
     "commit-tree": ["acme/sales", "-m", "x"],
 }
 # These print too: they change something first, or read standard input.
@@ -218,6 +220,9 @@ OTHERS = {
     "fetch-objects",
     "send-objects",
     "verify-object",
+    "pack-objects",
+    "index-pack",
+    "unpack-objects",
     "update-server-info",
 }
 SILENT = {"update-ref", "check-ref-format"}
@@ -227,6 +232,7 @@ SILENT = {"update-ref", "check-ref-format"}
 def prints(sales: Any, dpk: Callable[..., Any]) -> Callable[[str], list[str]]:
     """The command line of a command that prints something."""
     Path("file.csv").write_text("a\n1\n")
+    dpk("pack-objects", dpk("rev-parse", "acme/sales").out.strip(), "-o", "a.pack")
     dpk("config", "author", "Ada")
     dpk("remote", "add", "origin", sales.url)
 

@@ -33,6 +33,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "export": (["acme/sales", "out"], ONE),
     "remote": (["add", "origin", "./remote"], MANY),
     "verify": ([], ONE),
+    "repack": ([], ONE),
     "rm": (["acme/sales@v1"], ONE),
     "config": (["author", "Bob"], MANY),
     "completion": (["bash"], ONE),
@@ -51,6 +52,10 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "rev-list": (["--objects", "acme/sales"], MANY),
     "diff-tree": (["acme/sales@v1", "acme/sales"], MANY),
     "count-objects": (["-v"], MANY),
+    "pack-objects": (["FRAGMENT"], MANY),
+    "index-pack": (["a.pack"], MANY),
+    "verify-pack": (["-v", "a.pack"], MANY),
+    "unpack-objects": (["a.pack"], MANY),
     "verify-object": (["-v", "FRAGMENT"], MANY),
     "for-each-ref": ([], MANY),
     "fetch-objects": (["./remote", "FRAGMENT"], MANY),
@@ -69,6 +74,7 @@ def files(sales: Any, tmp_path: Any) -> Any:
     (tmp_path / "here" / "files" / "a.csv").write_text("id,name\n1,x\n2,\n")
     (tmp_path / "here" / "files" / "note.txt").write_text("a note\n")
     dpkg.push("acme/sales", "./remote")
+    list(dpkg.plumbing.pack_objects(dpkg.plumbing.rev_parse("acme/sales").oid, output="a.pack"))
     return sales
 
 

@@ -23,6 +23,7 @@ PROSE = {
     "export": ["acme/sales", "out"],
     "rm": ["acme/sales@v1"],
     "verify": [],
+    "repack": [],
 }
 
 

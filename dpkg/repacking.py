@@ -1,0 +1,250 @@
+"""Packs made of objects that a store has already, and which files are not needed then.
+
+A frame goes from where it is into a pack as it is, once it was checked. Nothing is removed here: an old file may go only
+when nobody counts on it any more, which is for gc to find out (dpkg/collecting.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from dpkg import reaching
+from dpkg.errors import Corrupt, DpkgError, NotFound
+from dpkg.objects import pack
+from dpkg.odb import is_remote, object_key
+from dpkg.odb.layout import OBJECTS, oid_of_key, pack_key
+from dpkg.odb.packfile import check_frame, reading
+from dpkg.reflist import each_ref
+from dpkg.threads import in_order
+
+if TYPE_CHECKING:
+    from dpkg.objects.pack import Index
+    from dpkg.odb import Odb
+    from dpkg.oid import Oid
+    from dpkg.repository import Repository
+
+FULL_BYTES, FULL_OBJECTS = pack.MOST_BYTES // 2, pack.MOST_OBJECTS // 2  # a pack of so many is well filled
+_WORKERS = 8  # requests at once
+
+
+class Made(NamedTuple):
+    """A pack that was stored: its key, its length, its objects."""
+
+    key: str
+    bytes: int
+    objects: Index
+
+
+class Held:
+    """What a store holds, as it is listed now: loose objects with the lengths of their frames, and packs."""
+
+    def __init__(self, odb: Odb) -> None:
+        packs = odb.frames.packs
+        packs.refresh()
+        self.packs: dict[str, Index] = {pack_key(i): packs.index(i) for i in packs.ids()}
+        self.sizes = {key: _length(index) for key, index in self.packs.items()}
+        self.loose: dict[Oid, int] = {}
+        for stat in odb.backend.list(OBJECTS):
+            oid = oid_of_key(stat.key)
+            if oid is not None:
+                self.loose[oid] = stat.size if stat.size >= 0 else odb.frames.loose_size(oid)
+
+    def small(self) -> set[str]:
+        """The packs that are not well filled."""
+        return {k for k, x in self.packs.items() if len(x) < FULL_OBJECTS and self.sizes[k] < FULL_BYTES}
+
+    def redundant(self, safe: Container[Oid], old: Container[str]) -> list[str]:
+        """Files that hold nothing but objects of which there are `safe` copies elsewhere: those of `old` packs, then loose ones.
+
+        A copy is safe that was checked, in a pack that is not `old`.
+        """
+        packs = [key for key, index in self.packs.items() if key in old and all(e.oid in safe for e in index)]
+        return packs + [object_key(oid) for oid in self.loose if oid in safe]
+
+    def bytes_of(self, keys: Iterable[str]) -> int:
+        """The lengths of packs and loose objects together."""
+        loose = {object_key(oid): size for oid, size in self.loose.items()}
+        return sum(self.sizes.get(key, 0) + loose.get(key, 0) for key in keys)
+
+
+def _length(index: Index) -> int:
+    return pack.HEADER.size + sum(entry.size for entry in index) + len(index.records) + pack.TRAILER.size
+
+
+# Making packs
+
+
+def repack(
+    odb: Odb, oids: Iterable[Oid], sizes: Mapping[Oid, int], left: dict[Oid, DpkgError] | None = None
+) -> Iterator[Made]:
+    """Store packs of objects, each once, in the order given: they last once `odb.sync` returns.
+
+    `sizes` has the length of each one's frame. What is damaged in one place is taken from another. An object that is
+    damaged everywhere, or gone, is noted in `left`; without that it ends this with Corrupt or NotFound. Memory: two packs.
+    """
+    for batch in batches(oids, sizes):
+        frames = read_frames(odb, batch, left)
+        if not frames:
+            continue
+        pack_id, data, index = pack.make((oid, frames[oid]) for oid in batch if oid in frames)
+        del frames
+        odb.backend.put(pack_key(pack_id), data)
+        odb.frames.packs.add(pack_id, index)
+        yield Made(pack_key(pack_id), len(data), index)
+
+
+def batches(oids: Iterable[Oid], sizes: Mapping[Oid, int]) -> Iterator[list[Oid]]:
+    """Objects as they fill packs."""
+    batch: list[Oid] = []
+    held = 0
+    for oid in oids:
+        if batch and (held + sizes[oid] > pack.MOST_BYTES or len(batch) >= pack.MOST_OBJECTS):
+            yield batch
+            batch, held = [], 0
+        batch.append(oid)
+        held += sizes[oid]
+    if batch:
+        yield batch
+
+
+def read_frames(odb: Odb, oids: Iterable[Oid], left: dict[Oid, DpkgError] | None = None) -> dict[Oid, bytes]:
+    """The frames of objects, each checked; those that lie together in a pack are read at once. `left` as for `repack`."""
+    frames: dict[Oid, bytes] = {}
+
+    def take(oid: Oid, read: Callable[[], bytes]) -> None:
+        try:
+            frames[oid] = _whole(odb, oid, read)
+        except (NotFound, Corrupt) as error:
+            if left is None:
+                raise
+            left[oid] = error
+
+    def one(oid: Oid) -> None:
+        take(oid, lambda: _loose_first(odb, oid))
+
+    runs, other = odb.frames.runs(oids)
+    for run in runs:
+        for oid, data in odb.frames.read_run(run):
+            take(oid, lambda data=data: data)  # type: ignore[misc]
+    for _ in in_order(one, other, _WORKERS) if is_remote(odb.backend) else map(one, other):
+        pass
+    return frames
+
+
+def _whole(odb: Odb, oid: Oid, read: Callable[[], bytes]) -> bytes:
+    """An object's frame, of whichever copy is whole. Raises NotFound, Corrupt."""
+    data = read()
+    try:
+        _check(oid, data)
+        return data
+    except Corrupt as error:
+        why = error.message
+    for data in _copies(odb, oid):
+        with suppress(Corrupt):
+            _check(oid, data)
+            return data
+    raise odb.damaged(oid, why)
+
+
+def _loose_first(odb: Odb, oid: Oid) -> bytes:
+    with suppress(NotFound):
+        return odb.frames.loose(oid)
+    return odb.frames.get(oid)
+
+
+def _check(oid: Oid, data: bytes) -> None:
+    check_frame(oid, reading(data), len(data))
+
+
+def _copies(odb: Odb, oid: Oid) -> Iterator[bytes]:
+    """Every copy of an object's frame."""
+    with suppress(NotFound):
+        yield odb.frames.loose(oid)
+    packs = odb.frames.packs
+    for pack_id in packs.ids():
+        entry = packs.index(pack_id).find(oid)
+        if entry is not None:
+            with suppress(NotFound):
+                yield odb.backend.get_range(pack_key(pack_id), entry.offset, entry.size)
+
+
+# What is to be repacked, and in which order
+
+
+class Plan(NamedTuple):
+    """What goes into new packs, with the lengths of frames; packs that do not stay; and what is whole in packs that do."""
+
+    held: Held
+    sizes: dict[Oid, int]
+    old: set[str]
+    safe: set[Oid]
+
+    def redundant(self, made: Iterable[Made]) -> list[str]:
+        """The files that are not needed beside the packs that were made."""
+        packs = {pack.key: pack.objects for pack in made}
+        safe = self.safe.union(entry.oid for index in packs.values() for entry in index)
+        return self.held.redundant(safe, self.old - packs.keys())
+
+
+def plan(odb: Odb, everything: bool = False) -> Plan:
+    """Loose objects and small packs, or `everything`; nothing if there is nothing to be gained.
+
+    A loose object that is in a pack which stays is safe there, once that copy was checked; a pack where such a copy is
+    damaged does not stay.
+    """
+    held = Held(odb)
+    loose = {oid: size for oid, size in held.loose.items() if size <= pack.MOST_BYTES}
+    places = {oid: found.key for oid in loose if (found := odb.frames.packs.find(oid))}
+    old = set(held.packs) if everything else held.small()
+    if not everything and len(old) < 2 and len(places) == len(loose):
+        old = set()
+    whole, broken = _packed_already(odb, [oid for oid, key in places.items() if key not in old])
+    old |= broken
+    safe = {oid for oid, key in whole.items() if key not in old}
+    sizes = {oid: size for oid, size in loose.items() if oid not in safe}
+    for key in old & held.packs.keys():
+        sizes.update((e.oid, e.size) for e in held.packs[key] if e.size <= pack.MOST_BYTES and e.oid not in safe)
+    return Plan(held, sizes, old, safe)
+
+
+def _packed_already(odb: Odb, oids: list[Oid]) -> tuple[dict[Oid, str], set[str]]:
+    """The packs in which objects are whole, and those where one is damaged."""
+    whole: dict[Oid, str] = {}
+    broken: set[str] = set()
+    runs, _ = odb.frames.runs(oids)
+    for run in runs:
+        try:
+            data = odb.backend.get_range(run.key, run.start, run.length)  # this copy, and no other
+        except NotFound:
+            continue
+        for oid, (start, end) in zip(run.oids, run.ends, strict=True):
+            try:
+                _check(oid, data[start:end])
+                whole[oid] = run.key
+            except Corrupt:
+                broken.add(run.key)
+    return whole, broken
+
+
+def in_reading_order(repository: Repository, sizes: Mapping[Oid, int], reached_only: bool = False) -> list[Oid]:
+    """Objects as they are read together: commits, nodes and tables, blobs as their trees name them; last what no ref reaches.
+
+    Raises NotFound, Corrupt where a ref reaches what is not there.
+    """
+    commits: dict[Oid, None] = {}
+    inner: dict[Oid, None] = {}
+    blobs: dict[Oid, None] = {}
+    below = reaching.Objects(repository.odb)
+    tips = dict.fromkeys(ref.oid for ref in each_ref(repository.refs))
+    for oid, commit in reaching.commits(repository.commit, tips):
+        commits[oid] = None
+        for kind, reached in below.tree(commit.tree):
+            if reached in sizes:
+                (blobs if kind == "blob" else inner)[reached] = None
+    found = [oid for oid in (*commits, *inner, *blobs) if oid in sizes]
+    if not reached_only:
+        seen = frozenset(found)
+        found += sorted(oid for oid in sizes if oid not in seen)
+    return found

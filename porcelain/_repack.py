@@ -1,0 +1,114 @@
+"""`dpk repack`: gather small files of a store into packs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dpkg.command import STORE, Command, Opt, count, shorten
+from dpkg.oid import Oid
+from dpkg.repository import Repository
+
+if TYPE_CHECKING:
+    from dpkg.command import Shown
+    from dpkg.errors import DpkgError
+
+COMMAND = Command(
+    "repack",
+    "Gather loose objects and small packs into well-filled packs: fewer files, and fewer requests for who reads them.",
+    (
+        Opt("-a --all", "rewrite packs that are well filled, too"),
+        Opt("--reached-only", "leave alone what no branch or tag reaches"),
+        Opt("-n --dry-run", "only say what would be done"),
+        STORE,
+    ),
+    details="What is read together lies together: commits, then trees and indexes, then files in the order of their trees, "
+    "last what no branch or tag reaches. Objects are copied as they are stored, each checked. "
+    "What is damaged is left where it is, and the command ends with 6.\n"
+    "Others may read and write the store meanwhile, and a run that is killed loses nothing. Old files are removed "
+    "by 'dpk gc', once nobody counts on them.",
+    examples=(
+        ("After many small builds:", "dpk repack"),
+        ("See what it would do to a bucket:", "dpk repack --dry-run --store s3://bucket/data"),
+    ),
+    see=("count-objects", "pack-objects", "verify-pack", "verify"),
+    prose=True,
+)
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """An object of which no copy is whole."""
+
+    oid: Oid
+    message: str
+
+
+@dataclass(frozen=True)
+class Repacked:
+    """What was there before, and what was made of it. `bytes` as stored."""
+
+    store: str
+    dry_run: bool
+    loose: int  # objects in files of their own, before
+    packs: int  # before
+    objects: int  # that are in the new packs
+    new_packs: int
+    new_bytes: int
+    redundant: int  # files that hold nothing else than what is in packs now
+    redundant_bytes: int
+    damaged: tuple[Damaged, ...]
+
+    @property
+    def exit_code(self) -> int:
+        return 6 if self.damaged else 0
+
+
+def repack(
+    *, all: bool = False, reached_only: bool = False, dry_run: bool = False, store: str | None = None
+) -> Repacked:
+    """Make packs of what is scattered. Damaged objects are in the result, not raised.
+
+    Raises NotFound, Corrupt where a branch or tag reaches an object that is not there.
+    """
+    from dpkg import repacking
+    from dpkg.errors import Corrupt
+
+    repository = Repository(store)
+    odb = repository.odb
+    found = repacking.plan(odb, all)
+    oids = repacking.in_reading_order(repository, found.sizes, reached_only) if found.sizes else []
+    left: dict[Oid, DpkgError] = {}
+    if dry_run:
+        made = [(len(batch), sum(found.sizes[oid] for oid in batch)) for batch in repacking.batches(oids, found.sizes)]
+        redundant = found.held.redundant(found.safe.union(oids), found.old)
+    else:
+        packs = list(repacking.repack(odb, oids, found.sizes, left))
+        odb.sync()
+        made = [(len(pack.objects), pack.bytes) for pack in packs]
+        redundant = found.redundant(packs)
+    return Repacked(
+        store=repository.url,
+        dry_run=dry_run,
+        loose=len(found.held.loose),
+        packs=len(found.held.packs),
+        objects=sum(objects for objects, _ in made),
+        new_packs=len(made),
+        new_bytes=sum(size for _, size in made),
+        redundant=len(redundant),
+        redundant_bytes=found.held.bytes_of(redundant),
+        damaged=tuple(Damaged(oid, e.message) for oid, e in left.items() if isinstance(e, Corrupt)),
+    )
+
+
+def render(result: Repacked) -> Iterator[Shown]:
+    yield f"{result.store} has {count(result.loose, 'loose object')} and {count(result.packs, 'pack')}"
+    for damaged in result.damaged:
+        yield (("red", "damaged: "), damaged.message)
+    if not result.objects:
+        yield "nothing to repack"
+        return
+    size = shorten(result.new_bytes)
+    done = f"{count(result.objects, 'object')} in {count(result.new_packs, 'new pack')}, {size}"
+    yield ("would put " if result.dry_run else ("green", "packed "), done)
