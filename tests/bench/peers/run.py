@@ -45,9 +45,13 @@ def main() -> None:
             if name in options.only:
                 part(bench)
         about["minutes"] = round((time.monotonic() - start) / 60, 1)
-    result = Result(about, [asdict(figure) for figure in bench.figures.values()])
-    text = _circumstances(about) + markdown(result)
-    print("\n" + text)
+        _tell(Result(about, [asdict(figure) for figure in bench.figures.values()]), options)
+
+
+def _tell(result: Result, options: argparse.Namespace) -> None:
+    """Print the tables, and write what was asked for. Before the data is removed: that takes a while."""
+    text = _circumstances(result.about) + markdown(result)
+    print("\n" + text, flush=True)
     if options.json:
         options.json.write_text(json.dumps(asdict(result), indent=1) + "\n")
     if options.doc:
