@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import reader
 import vector_inputs
+import vector_packs
 import vector_tables
 from vector_inputs import Case
 
@@ -29,6 +30,7 @@ INPUTS: dict[str, Callable[[], list[Case]]] = {
     "commits": vector_tables.commits,
     "refs": vector_tables.refs,
     "frames": vector_tables.frames,
+    "packs": vector_packs.packs,
 }
 
 

@@ -22,8 +22,9 @@ a list of values, a table or fragment a schema and a list of columns. Digests ar
 refuses raises `Refused`, whose `rule` is the id of the broken rule.
 
 Files: reader_json.py (oids.md), reader_values.py (types.md, values.md), reader_rows.py (rows.md), reader_index.py
-(index.md, tables), reader_objects.py (objects.md, storage.md), reader_vectors.py (loading spec/vectors/*.json, its JSON
-form of values, what a vector expects). Import all of it from here; tests/spec/conftest.py puts this folder on sys.path:
+(index.md, tables), reader_objects.py (objects.md, storage.md), reader_packs.py (storage.md, packs), reader_vectors.py
+(loading spec/vectors/*.json, its JSON form of values, what a vector expects). Import all of it from here;
+tests/spec/conftest.py puts this folder on sys.path:
 
     import reader
     for case in reader.load_vectors("fragments"):
@@ -66,6 +67,7 @@ from reader_objects import (
     ref_value,
     seal_frame,
 )
+from reader_packs import check_pack, encode_pack
 from reader_rows import (
     EqualKeys,
     boundaries,
@@ -116,6 +118,7 @@ __all__ = [
     "cell",
     "cell_bytes",
     "check_log",
+    "check_pack",
     "check_type",
     "column_digest",
     "column_of",
@@ -127,6 +130,7 @@ __all__ = [
     "digest",
     "encode",
     "encode_frame",
+    "encode_pack",
     "ends_node",
     "entries_of",
     "fragment_oid",

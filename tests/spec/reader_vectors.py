@@ -34,6 +34,7 @@ from reader_json import (
     plain_blake3,
 )
 from reader_objects import (
+    FRAME_KINDS,
     check_log,
     commit_text,
     decode_frame,
@@ -42,6 +43,7 @@ from reader_objects import (
     ref_key,
     ref_value,
 )
+from reader_packs import check_pack
 from reader_rows import EqualKeys, cell, cell_bytes, row_bytes, sorted_rows
 from reader_values import (
     FLOATS,
@@ -383,6 +385,13 @@ def _frames(form: Json) -> Json:
     return {"kind": kind, "length": len(payload), "payload": digest("blob", payload).hex()}
 
 
+def _packs(form: Json) -> Json:
+    found = check_pack(pieces(form["pieces"]), form["id"])
+    names = ("oid", "kind", "offset", "size", "length")
+    objects = [dict(zip(names, record, strict=True)) | {"kind": FRAME_KINDS[record.kind]} for record, _ in found]
+    return {"objects": objects}
+
+
 COMPUTE: dict[str, Callable[[Any], Any]] = {
     "oids": _oids,
     "canonical_json": _canonical_json,
@@ -397,5 +406,6 @@ COMPUTE: dict[str, Callable[[Any], Any]] = {
     "commits": _commits,
     "refs": _refs,
     "frames": _frames,
+    "packs": _packs,
 }
 NAMES: Sequence[str] = tuple(COMPUTE)

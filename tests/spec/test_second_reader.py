@@ -31,6 +31,7 @@ FILES = [
     pytest.param("commits", marks=pytest.mark.spec("OBJ-3")),
     pytest.param("refs", marks=pytest.mark.spec("STO-6", "STO-7", "STO-8")),
     pytest.param("frames", marks=pytest.mark.spec("STO-2", "STO-3")),
+    pytest.param("packs", marks=pytest.mark.spec("STO-16", "STO-17")),
 ]
 
 
@@ -191,6 +192,19 @@ def test_every_flipped_bit_of_a_frame_is_refused() -> None:
             damaged[bit // 8] ^= 1 << bit % 8
             with pytest.raises(reader.Refused):
                 reader.decode_frame(bytes(damaged), case["input"]["oid"])
+
+
+@pytest.mark.spec("STO-16", "STO-17")
+def test_every_flipped_bit_of_a_pack_is_refused() -> None:
+    """By its id; and without that by one of its digests, or by what must fill it."""
+    (form,) = (case["input"] for case in reader.load_vectors("packs") if case["name"] == "blobs")
+    pack = reader.pieces(form["pieces"])
+    for bit in range(8 * len(pack)):
+        damaged = bytearray(pack)
+        damaged[bit // 8] ^= 1 << bit % 8
+        for wanted in (form["id"], blake3.blake3(damaged).hexdigest()):
+            with pytest.raises(reader.Refused):
+                reader.check_pack(bytes(damaged), wanted)
 
 
 @pytest.mark.spec("JSON-6")

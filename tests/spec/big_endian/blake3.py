@@ -28,7 +28,11 @@ QUARTERS = (
 class blake3:
     """As the package's class, as far as dpkg and the second reader use it."""
 
-    def __init__(self, data: bytes | memoryview = b"", derive_key_context: str | None = None) -> None:
+    AUTO = -1
+
+    def __init__(
+        self, data: bytes | memoryview = b"", derive_key_context: str | None = None, max_threads: int = 1
+    ) -> None:
         self._data, self._context = bytearray(data), derive_key_context
 
     def update(self, data: bytes | memoryview) -> blake3:
