@@ -195,7 +195,6 @@ def _verify(bench: Bench, part: str, make: Callable[[Path], None]) -> None:
                 warm(*box.store())
 
             bench.step(part, "verify", box, prepare, lambda box: box.verify(), box.store())
-    bench.drop(part)
 
 
 def transfer(bench: Bench) -> None:
