@@ -181,5 +181,7 @@ COMMANDS = {
     "tag": Command(_built, lambda w: dpkg.tag(PKG, "v2", store=w.here)),
     "rm": Command(_ahead, lambda w: dpkg.rm(PKG, store=w.here), NotFound),
     "rm of a tag": Command(_ahead, lambda w: dpkg.rm(f"{PKG}@v2", store=w.here), NotFound),
+    "repack": Command(_ahead, lambda w: dpkg.repack(store=w.here)),
+    "repack of packs": Command(_many_built, lambda w: dpkg.repack(all=True, store=w.here)),
     "verify --repair": Command(_damaged, lambda w: dpkg.verify(repair=w.there, store=w.here), whole=False),
 }
