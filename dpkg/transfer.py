@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dpkg import progress, reaching
 from dpkg.copying import LARGE, copy_blob, copy_object, keep_object
-from dpkg.errors import Corrupt
+from dpkg.errors import Corrupt, NotFound
 from dpkg.index.reader import child, read_node
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
-from dpkg.odb import is_remote
+from dpkg.odb import Odb, is_remote
 from dpkg.presence import Presence
 from dpkg.repository import read_commit
 from dpkg.threads import Crew
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from dpkg.objects.commit import Commit
     from dpkg.objects.frame import Kind
     from dpkg.objects.table import Table
-    from dpkg.odb import Odb
     from dpkg.odb.frames import Run
     from dpkg.oid import Oid
 
@@ -66,11 +65,15 @@ class Transfer:
     what the target has already is checked too.
     """
 
-    def __init__(self, source: Odb, target: Odb, *, deep: bool, moved: Moved | None = None) -> None:
-        """What is moved is added to `moved`."""
+    def __init__(
+        self, source: Odb, target: Odb, *, deep: bool, moved: Moved | None = None, floor: Container[Oid] = ()
+    ) -> None:
+        """What is moved is added to `moved`. The parents of commits in `floor` are not: there histories end."""
         self.source, self.target, self.deep = source, target, deep
         self.moved = moved or Moved()
+        self._floor = floor
         self._lock = Lock()
+        self._near = _Near(source, target) if is_remote(target.backend) else target  # has what the target has
         self._crew = Crew(REMOTE_WORKERS if is_remote(source.backend) or is_remote(target.backend) else WORKERS)
         self._checkers = Crew(CPUS)
         self._presence = Presence(target, self._crew.each)
@@ -94,7 +97,7 @@ class Transfer:
         durable = self.moved.bytes
         todo, lacking = self._open_commits(tips, whole, trees)
         for oid, commit in todo:
-            self._tree(commit.tree, trees[commit.parents[0]] if commit.parents else None, 0)
+            self._tree(commit.tree, trees.get(commit.parents[0]) if commit.parents else None, 0)
             self._flush()
             waiting += [oid] if oid in lacking else []
             if self.moved.bytes - durable > _OFTEN:  # so that a run that is stopped need not look at all of it again
@@ -128,12 +131,14 @@ class Transfer:
                 commit = self._commit(oid)
                 trees[oid] = commit.tree
                 stack.append((oid, commit))
-                if oid not in whole:
+                if oid not in whole and oid not in self._floor:
                     stack += [(p, None) for p in commit.parents]
         lacking = self._presence.lacking("object", [oid for oid, _ in order])
         there = {oid for oid, _ in order} - lacking - whole
         if there:
-            there.difference_update(oid for oid, _ in reaching.commits(self._commit, filter(None, whole)))
+            there.difference_update(
+                oid for oid, _ in reaching.commits(self._commit, filter(None, whole), floor=self._floor)
+            )
         return [(oid, commit) for oid, commit in order if oid in lacking or oid in there], lacking
 
     def _commit(self, oid: Oid) -> Commit:
@@ -149,12 +154,15 @@ class Transfer:
             return self._done[TREE, root]
         if depth > MAX_DEPTH:
             raise Corrupt(f"tree {root} is more than {MAX_DEPTH} trees deep", _FORGED)
-        before = _Whole(self.target, old, TREE) if old else None
+        before = _Whole(self._near, old, TREE) if old else None
         top = before.root if before and root == old else read_node(self.source, root, TREE)
         if root != old:
             for oid, node in self._new_nodes(root, top, before):
-                for entry in node.entries if not node.level else ():
-                    self._entry(entry, before.entry(entry.name) if before else None, depth)
+                entries = node.entries if not node.level else ()
+                pairs = [(entry, before.entry(entry.name) if before else None) for entry in entries]
+                self.source.warm([e.oid for e, was in pairs if e.type != "blob" and e != was], self._crew.each)
+                for entry, was in pairs:
+                    self._entry(entry, was, depth)
                 self._containers[oid] = "node"
         self._done[TREE, root] = sums(top)
         return self._done[TREE, root]
@@ -262,8 +270,8 @@ class Transfer:
         """The index of a table's version before. One of another schema shares no fragments with it."""
         from dpkg import tables
 
-        before = tables.read_table_object(self.target, old) if old else None
-        return _Whole(self.target, before.fragments, FRAGMENTS) if before and before.schema == table.schema else None
+        before = tables.read_table_object(self._near, old) if old else None
+        return _Whole(self._near, before.fragments, FRAGMENTS) if before and before.schema == table.schema else None
 
     def _known(
         self, before: _Whole | None, shared: set[InnerEntry], schema: Schema
@@ -355,6 +363,20 @@ class Transfer:
             self.moved.objects += not fragment
             self.moved.fragments += fragment
             self.moved.bytes += size
+
+
+class _Near(Odb):
+    """What a remote odb has, read from one near by where that has it too: most of what was there before came from it."""
+
+    def __init__(self, near: Odb, far: Odb) -> None:
+        super().__init__(far.backend)
+        self._odbs = (near, far)
+
+    def read(self, oid: Oid, kind: Kind) -> bytes:
+        near, far = self._odbs
+        with suppress(NotFound, Corrupt):
+            return near.read(oid, kind)
+        return far.read(oid, kind)
 
 
 class _Whole:
