@@ -141,7 +141,7 @@ def _whole(odb: Odb, oid: Oid, read: Callable[[], bytes]) -> bytes:
         return data
     except Corrupt as error:
         why = error.message
-    for data in _copies(odb, oid):
+    for data in odb.frames.copies(oid):
         with suppress(Corrupt):
             _check(oid, data)
             return data
@@ -156,18 +156,6 @@ def _loose_first(odb: Odb, oid: Oid) -> bytes:
 
 def _check(oid: Oid, data: bytes) -> None:
     check_frame(oid, reading(data), len(data))
-
-
-def _copies(odb: Odb, oid: Oid) -> Iterator[bytes]:
-    """Every copy of an object's frame."""
-    with suppress(NotFound):
-        yield odb.frames.loose(oid)
-    packs = odb.frames.packs
-    for pack_id in packs.ids():
-        entry = packs.index(pack_id).find(oid)
-        if entry is not None:
-            with suppress(NotFound):
-                yield odb.backend.get_range(pack_key(pack_id), entry.offset, entry.size)
 
 
 # What is to be repacked, and in which order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from dpkg.errors import Corrupt, NotFound
@@ -57,12 +58,32 @@ def _write_large(odb: Odb, source: BinaryIO) -> tuple[Oid, int]:
 
 def pieces(odb: Odb, oid: Oid) -> Iterator[bytes]:
     """The blob's bytes in pieces, in bounded memory. Raises NotFound; Corrupt comes before the last piece."""
+    begun = False
     try:
-        yield from payload(oid, *odb.open_frame(oid))
+        read, size = odb.open_frame(oid)
+        if size <= frame.RANGE:  # damage is known before the first piece: then another copy may be whole
+            frame.check(read(0, size))
+        for piece in payload(oid, read, size):
+            begun = True
+            yield piece
     except Corrupt as error:
-        raise odb.damaged(oid, error.message) from None
+        copy = None if begun else _whole_copy(odb, oid)
+        if copy is None:
+            raise odb.damaged(oid, error.message) from None
+        yield from payload(oid, *copy)
     except NotFound:
         raise odb.missing(oid) from None
+
+
+def _whole_copy(odb: Odb, oid: Oid) -> tuple[Read, int] | None:
+    """What reads a copy of a blob that is not damaged, where there is one and it is not too large for memory."""
+    from dpkg.odb.packfile import check_frame, reading
+
+    for data in odb.frames.copies(oid, frame.RANGE):
+        with suppress(Corrupt):
+            check_frame(oid, reading(data), len(data))
+            return reading(data), len(data)
+    return None
 
 
 def payload(oid: Oid, read: Read, size: int) -> Iterator[bytes]:

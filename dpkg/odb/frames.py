@@ -81,6 +81,14 @@ class Frames:
         key = object_key(oid)
         return self.backend.get(key) if most is None else self.backend.get_range(key, 0, most)
 
+    def copies(self, oid: Oid, most: int | None = None) -> Iterator[bytes]:
+        """Every copy of a frame that is stored, for when one is damaged: the loose one, which a repair made, first."""
+        with suppress(NotFound):
+            yield self.loose(oid, most)
+        for found in self.packs.copies(oid):
+            with suppress(NotFound):
+                yield self._cut(found, most)
+
     def open(self, oid: Oid) -> tuple[Read, int]:
         """What reads ranges of a frame, and its length. One request for a small one. Raises NotFound."""
         if self.find(oid) is not None:

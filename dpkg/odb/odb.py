@@ -106,7 +106,7 @@ class Odb:
         try:
             kind, payload = self._unpacked(oid, self.frames.get(oid, most))
         except Corrupt as error:
-            found = self._loose_copy(oid)
+            found = self._whole_copy(oid, most)
             if found is None:
                 raise self.damaged(oid, error.message) from None
             kind, payload = found
@@ -121,12 +121,11 @@ class Odb:
             raise Corrupt("its bytes are those of another object")
         return kind, payload
 
-    def _loose_copy(self, oid: Oid) -> tuple[Kind, bytes] | None:
-        """An object that is damaged in a pack, from the copy beside it that a repair made."""
-        if self.frames.find(oid) is None:
-            return None
-        with suppress(NotFound, Corrupt):
-            return self._unpacked(oid, self.frames.loose(oid))
+    def _whole_copy(self, oid: Oid, most: int | None) -> tuple[Kind, bytes] | None:
+        """An object of which one copy is damaged, from another."""
+        for data in self.frames.copies(oid, most):
+            with suppress(Corrupt):
+                return self._unpacked(oid, data)
         return None
 
     def warm(

@@ -78,6 +78,12 @@ class Packs:
                     return Found(pack_key(pack_id), entry)
         return None
 
+    def copies(self, oid: Oid) -> list[Found]:
+        """Everywhere an object is."""
+        self._load()
+        found = ((pack_key(pack_id), index.find(oid)) for pack_id, index in list(self._indexes.items()))
+        return [Found(key, entry) for key, entry in found if entry is not None]
+
     def starting(self, prefix: str) -> set[Oid]:
         """The oids of packed objects that begin with some hexadecimal digits."""
         self._load()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dpkg.errors import Corrupt, NotFound
-from dpkg.objects import pack
+from dpkg.objects import frame, pack
 from dpkg.odb import Odb, object_key
 from dpkg.odb.packing import FEW
 from dpkg.store.base import Backend
@@ -107,6 +108,42 @@ def test_an_object_damaged_in_a_pack_is_read_from_its_copy(odb: Odb) -> None:
     whole.write("blob", blobs(6)[5])
     odb.put_frame(oids[5], whole.backend.get(object_key(oids[5])))
     assert Odb(odb.backend).read(oids[5], "blob") == blobs(6)[5]
+    assert b"".join(Odb(odb.backend).iter_blob(oids[5])) == blobs(6)[5]
+
+
+def test_a_large_blob_damaged_in_a_pack_is_read_from_its_copy(odb: Odb) -> None:
+    blob = os.urandom(3 << 20)
+    with odb.packing():
+        oid = odb.write("blob", blob)
+    (key,) = keys(odb)
+    data = odb.backend.get(key)
+    odb.backend.put(key, data[: 2 << 20] + bytes([data[2 << 20] ^ 1]) + data[(2 << 20) + 1 :])
+    with pytest.raises(Corrupt, match=oid):
+        list(Odb(odb.backend).iter_blob(oid))
+    odb.put_frame(oid, frame.pack("blob", blob))
+    assert b"".join(Odb(odb.backend).iter_blob(oid)) == blob
+
+
+def test_an_object_damaged_in_one_pack_is_read_from_another(odb: Odb) -> None:
+    for more in (0, 1):
+        writer = Odb(MemoryBackend("other"))
+        with writer.packing():
+            oids = [writer.write("blob", blob) for blob in blobs(100 + more)]
+        (key,) = keys(writer)
+        odb.backend.put(key, writer.backend.get(key))
+    for key in keys(odb):
+        data = odb.backend.get(key)
+        entry = pack.parse_tail(data[-pack.TAIL :], len(data)).find(oids[5])
+        assert entry is not None
+        end = entry.offset + entry.size
+        odb.backend.put(key, data[: end - 1] + bytes([data[end - 1] ^ 1]) + data[end:])
+        if key == keys(odb)[0]:
+            for _ in range(2):
+                assert Odb(odb.backend).read(oids[5], "blob") == blobs(6)[5]
+                assert b"".join(Odb(odb.backend).iter_blob(oids[5])) == blobs(6)[5]
+    for read in (lambda: odb.read(oids[5], "blob"), lambda: list(odb.iter_blob(oids[5]))):
+        with pytest.raises(Corrupt, match=oids[5]):
+            read()
 
 
 def test_a_pack_without_its_index_hides_nothing_else(odb: Odb) -> None:
