@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from dpkg import reaching
@@ -156,6 +157,22 @@ def _loose_first(odb: Odb, oid: Oid) -> bytes:
 
 def _check(oid: Oid, data: bytes) -> None:
     check_frame(oid, reading(data), len(data))
+
+
+def rewrite(odb: Odb, pack_ids: Iterable[Oid], lives: Callable[[Oid], bool]) -> list[Oid]:
+    """Put what lives of some packs into new ones, which last when this returns; those packs of which nothing is needed then."""
+    packs = {pack_id: odb.frames.packs.index(pack_id) for pack_id in pack_ids}
+    entries = [e for index in packs.values() for e in sorted(index, key=attrgetter("offset")) if lives(e.oid)]
+    sizes = {e.oid: e.size for e in entries if e.size <= pack.MOST_BYTES}
+    left: dict[Oid, DpkgError] = {}
+    made = {m.key: m.objects for m in repack(odb, sizes, sizes, left)}
+    odb.sync()
+    safe = {e.oid for index in made.values() for e in index}
+    return [
+        pack_id
+        for pack_id, index in packs.items()
+        if pack_key(pack_id) not in made and all(e.oid in safe for e in index if lives(e.oid))
+    ]
 
 
 # What is to be repacked, and in which order

@@ -12,9 +12,10 @@ import pytest
 
 import dpkg
 from dpkg import repacking
-from dpkg.errors import NotFound
+from dpkg.errors import Corrupt, NotFound
 from dpkg.objects import pack
 from dpkg.odb import Odb, object_key
+from dpkg.odb.layout import pack_key
 from dpkg.oid import Oid
 from dpkg.repository import Repository
 from dpkg.store.local import LocalBackend
@@ -132,6 +133,32 @@ def test_a_store_of_many_objects_has_packs_of_bounded_size(
     for oid in oids:
         Path(store.url, object_key(oid)).unlink()
     assert all(Odb(odb.backend).has(oid) for oid in [*oids, big])
+
+
+def test_what_lives_of_packs_is_rewritten(store: Any) -> None:
+    """For gc: a pack goes only once all that lives of it is in another."""
+    odb = store.repository.odb
+    oids = []
+    for number in range(3):
+        with odb.packing():
+            oids.append([odb.write("blob", b"%d of %d" % (i, number) * 9) for i in range(50)])
+    ids = odb.frames.packs.ids()
+    (damaged,) = (i for i in ids if odb.frames.packs.index(i).find(oids[0][1]))
+    (entire,) = (i for i in ids if odb.frames.packs.index(i).find(oids[1][0]))
+    entry = odb.frames.packs.index(damaged).find(oids[0][1])
+    damage(Path(store.url, pack_key(damaged)), entry.offset + entry.size - 1)
+    living = {*oids[0][:2], *oids[1], *oids[2][:7]}
+    gone = repacking.rewrite(odb, ids, living.__contains__)
+    assert sorted(gone) == sorted(set(ids) - {damaged})
+    for pack_id in gone:
+        Path(store.url, pack_key(pack_id)).unlink()
+    fresh = Odb(odb.backend)
+    assert {oid for oid in living if fresh.has(oid)} == living
+    assert entire in gone
+    assert not fresh.has(oids[2][7])
+    with pytest.raises(Corrupt):
+        fresh.read(oids[0][1], "blob")
+    assert repacking.rewrite(odb, [], living.__contains__) == []
 
 
 # Damage
