@@ -14,9 +14,11 @@ from dpkg import progress
 from dpkg.copying import copy_blob, copy_fragment, copy_object
 from dpkg.errors import Corrupt, DpkgError, NotFound
 from dpkg.index.reader import child, read_node
-from dpkg.objects import frame
+from dpkg.objects import frame, pack
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
 from dpkg.odb import Odb, blobs, fragment_key, object_key
+from dpkg.odb.layout import OBJECTS, oid_of_key, pack_key
+from dpkg.odb.packfile import check_frame
 from dpkg.oid import Oid
 from dpkg.repository import read_commit
 from dpkg.store.local import LocalBackend
@@ -263,10 +265,51 @@ class Check:
     # What is stored, reached or not
 
     def _rest(self) -> None:
-        """Check every file that was not looked at yet."""
+        """Check every file that was not looked at yet, packs, and each copy of objects that are stored twice."""
         left = ((place, oid) for place, oid, _ in self.odb.iter_oids() if oid not in self._looked_at(place))
         for _ in self._each(self._file, left):
             pass
+        packs = self.odb.frames.packs
+        for pack_id in packs.ids():
+            self._try(pack_key(pack_id), partial(self._pack, pack_id))
+        for pack_id, why in packs.damaged.items():
+            self._add("damaged", pack_key(pack_id), why)
+        for _ in self._each(self._copy, self._copies()):
+            pass
+
+    def _pack(self, pack_id: Oid) -> None:
+        """A pack's bytes besides those of objects; its index was checked when it was read."""
+        key = pack_key(pack_id)
+        stat = self.odb.backend.stat(key)
+        start = self.odb.backend.get_range(key, 0, pack.HEADER.size)
+        pack.check_layout(start, self.odb.frames.packs.index(pack_id), stat.size if stat else 0)
+
+    def _copies(self) -> Iterator[tuple[Oid, str, int, int]]:
+        """Each place of objects that are stored more than once, of which one is read: oid, key, start, length."""
+        packs = self.odb.frames.packs
+        places: dict[Oid, int] = {}
+        for entry in packs:
+            places[entry.oid] = places.get(entry.oid, 0) + 1
+        for stat in self.odb.backend.list(OBJECTS) if places else ():
+            oid = oid_of_key(stat.key)
+            if oid in places:
+                places[oid] += 1
+                yield oid, stat.key, 0, stat.size
+        for pack_id in packs.ids():
+            yield from (
+                (e.oid, pack_key(pack_id), e.offset, e.size) for e in packs.index(pack_id) if places[e.oid] > 1
+            )
+
+    def _copy(self, place: tuple[Oid, str, int, int]) -> None:
+        oid, key, at, size = place
+
+        def check() -> None:
+            try:
+                check_frame(oid, lambda start, length: self.odb.backend.get_range(key, at + start, length), size)
+            except Corrupt as e:
+                raise Corrupt(f"object {oid} is damaged: {e.message}; another copy of it is used") from None
+
+        self._try(key, check)
 
     def _looked_at(self, place: str) -> set[Oid]:
         return self.odb.fragments if place == "fragment" else self.odb.objects
