@@ -15,6 +15,7 @@ from dpkg import reaching
 from dpkg.errors import Corrupt, DpkgError, NotFound
 from dpkg.objects import pack
 from dpkg.odb import is_remote, object_key
+from dpkg.odb.frames import runs_of
 from dpkg.odb.layout import OBJECTS, oid_of_key, pack_key
 from dpkg.odb.packfile import check_frame, reading
 from dpkg.reflist import each_ref
@@ -205,7 +206,7 @@ def plan(odb: Odb, everything: bool = False) -> Plan:
     old = set(held.packs) if everything else held.small()
     if not everything and len(old) < 2 and len(places) == len(loose):
         old = set()
-    whole, broken = _packed_already(odb, [oid for oid, key in places.items() if key not in old])
+    whole, broken = whole_in_packs(odb, places, old)
     old |= broken
     safe = {oid for oid, key in whole.items() if key not in old}
     sizes = {oid: size for oid, size in loose.items() if oid not in safe}
@@ -214,22 +215,31 @@ def plan(odb: Odb, everything: bool = False) -> Plan:
     return Plan(held, sizes, old, safe)
 
 
-def _packed_already(odb: Odb, oids: list[Oid]) -> tuple[dict[Oid, str], set[str]]:
-    """The packs in which objects are whole, and those where one is damaged."""
+def whole_in_packs(odb: Odb, oids: Iterable[Oid], leaving: Container[str] = ()) -> tuple[dict[Oid, str], set[str]]:
+    """The packs, but for those that are `leaving`, in which objects are whole; and those where one is damaged.
+
+    The packs are those that were listed last. The copies are read, and checked.
+    """
+    wanted = {oid.raw for oid in oids}
     whole: dict[Oid, str] = {}
     broken: set[str] = set()
-    runs, _ = odb.frames.runs(oids)
-    for run in runs:
-        try:
-            data = odb.backend.get_range(run.key, run.start, run.length)  # this copy, and no other
-        except NotFound:
+    packs = odb.frames.packs
+    for pack_id in packs.ids() if wanted else ():
+        key, index = pack_key(pack_id), packs.index(pack_id)
+        if key in leaving:
             continue
-        for oid, (start, end) in zip(run.oids, run.ends, strict=True):
+        entries = [index.at(i) for i in range(len(index)) if index.raw(i) in wanted]
+        for run in runs_of(key, [entry for entry in entries if entry.oid not in whole]):
             try:
-                _check(oid, data[start:end])
-                whole[oid] = run.key
-            except Corrupt:
-                broken.add(run.key)
+                data = odb.backend.get_range(run.key, run.start, run.length)  # this copy, and no other
+            except NotFound:
+                break
+            for oid, (start, end) in zip(run.oids, run.ends, strict=True):
+                try:
+                    _check(oid, data[start:end])
+                    whole[oid] = key
+                except Corrupt:
+                    broken.add(key)
     return whole, broken
 
 

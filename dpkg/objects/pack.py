@@ -64,20 +64,21 @@ class Index:
     def find(self, oid: Oid) -> Packed | None:
         """The object, if it is in the pack."""
         i = self.position(bytes.fromhex(oid))
-        return self.at(i) if self._oid(i) == bytes.fromhex(oid) else None
+        return self.at(i) if self.raw(i) == bytes.fromhex(oid) else None
 
     def position(self, start: bytes) -> int:
         """The number of the first record whose oid is not before `start`."""
-        return bisect_left(range(len(self)), start, key=self._oid)
+        return bisect_left(range(len(self)), start, key=self.raw)
 
     def starting(self, prefix: str) -> Iterator[Oid]:
         """The oids that begin with some hexadecimal digits."""
         i = self.position(bytes.fromhex(prefix + "0" * (len(prefix) % 2)))
-        while (oid := self._oid(i).hex()) and oid.startswith(prefix):
+        while (oid := self.raw(i).hex()) and oid.startswith(prefix):
             yield Oid(oid)
             i += 1
 
-    def _oid(self, i: int) -> bytes:
+    def raw(self, i: int) -> bytes:
+        """The oid of record `i`, as its 32 bytes."""
         return self.records[i * RECORD.size : i * RECORD.size + 32]
 
 

@@ -122,7 +122,7 @@ class Frames:
                 other.append(oid)
             else:
                 packed.setdefault(found.key, []).append(found.entry)
-        return [run for key, entries in packed.items() for run in _runs(key, entries)], other
+        return [run for key, entries in packed.items() for run in runs_of(key, entries)], other
 
     def read_run(self, run: Run) -> Iterator[tuple[Oid, bytes]]:
         """The frames of a run, with one request."""
@@ -259,7 +259,7 @@ class Frames:
         self.backend.sync()
 
 
-def _runs(key: str, entries: list[Packed]) -> Iterator[Run]:
+def runs_of(key: str, entries: list[Packed]) -> Iterator[Run]:
     """Entries of one pack as runs, none longer than `_RUN` but for a single frame."""
     entries.sort(key=attrgetter("offset"))
     begin = 0
