@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dpkg import progress
 from dpkg.compiler.plan import UNKNOWN, Item, Path, Plan, size_in, stamp
@@ -60,7 +60,7 @@ def compile_plan(odb: Odb, plan: Plan, known: Sequence[Compiled | None] = ()) ->
     """
     entries = list(known) or [None] * len(plan.items)
     stamps = [item.stamp for item in plan.items]
-    lacking = iter([i for i, done in enumerate(entries) if done is None])
+    lacking = (i for i, done in enumerate(entries) if done is None)
     remote = is_remote(odb.backend)
     tasks = list(_tasks((item for item, done in zip(plan.items, entries, strict=True) if done is None), remote))
     with odb.packing():
@@ -72,6 +72,7 @@ def compile_plan(odb: Odb, plan: Plan, known: Sequence[Compiled | None] = ()) ->
                 i = next(lacking)
                 entries[i], stamps[i] = result
             progress.advance("built", len(results), len(plan.items), "files")
+        del work  # of a million files it is large
         whole = tuple(done for done in entries if done is not None)
         return Report(_tree(odb, plan, whole), whole, tuple(stamps))
 
@@ -148,28 +149,39 @@ def _read(item: Item) -> tuple[bytes | None, bytes]:
     return data if len(data) == size else None, found if found == item.stamp else UNKNOWN
 
 
+class _Folder:
+    """A folder of the tree: its folders by name, and where in the plan its files are."""
+
+    __slots__ = ("files", "folders")
+
+    def __init__(self) -> None:
+        self.folders: dict[str, _Folder] = {}
+        self.files: list[int] = []
+
+
 def _tree(odb: Odb, plan: Plan, entries: Sequence[Compiled]) -> Oid:
-    root: dict[str, Any] = {}
-    for item, done in zip(plan.items, entries, strict=True):
-        folder = root
-        for name in item.path[:-1]:
-            folder = folder.setdefault(name, {})
-        meta = _metadata(odb, item)
-        folder[item.path[-1]] = TreeEntry(item.path[-1], done.type, done.oid, done.bytes, done.rows, meta=meta)
-    return _folder(odb, root, (), plan).oid
+    root = folder = _Folder()
+    parents: Path = ()
+    for i, item in enumerate(plan.items):
+        if item.path[:-1] != parents:
+            parents, folder = item.path[:-1], root
+            for name in parents:
+                folder = folder.folders.get(name) or folder.folders.setdefault(name, _Folder())
+        folder.files.append(i)
+    return _build(odb, root, (), plan, entries).oid
 
 
-def _folder(odb: Odb, folder: dict[str, Any], path: Path, plan: Plan) -> InnerEntry:
-    entries = []
-    for name, child in folder.items():
-        if isinstance(child, TreeEntry):
-            entries.append(child)
-            continue
+def _build(odb: Odb, folder: _Folder, path: Path, plan: Plan, entries: Sequence[Compiled]) -> InnerEntry:
+    found = []
+    for name, child in folder.folders.items():
         at = (*path, name)
-        below = _folder(odb, child, at, plan)
+        below = _build(odb, child, at, plan, entries)
         meta = _metadata(odb, plan.folders.get(at))
-        entries.append(TreeEntry(name, "tree", below.oid, below.bytes, below.rows, below.entries, meta))
-    return build_tree(entries, lambda data: odb.write("node", data))
+        found.append(TreeEntry(name, "tree", below.oid, below.bytes, below.rows, below.entries, meta))
+    for i in folder.files:
+        item, done = plan.items[i], entries[i]
+        found.append(TreeEntry(item.path[-1], done.type, done.oid, done.bytes, done.rows, meta=_metadata(odb, item)))
+    return build_tree(found, lambda data: odb.write("node", data))
 
 
 def _metadata(odb: Odb, item: Item | None) -> Oid | None:

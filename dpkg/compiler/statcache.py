@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
@@ -44,15 +45,16 @@ def compile_changed(odb: Odb, plan: Plan, package: str, tip: Oid | None) -> Repo
     """
     key = f"derived/stat-cache/{blake3(f'{package} {plan.path}'.encode(errors='surrogateescape')).hexdigest()}"
     cache = StatCache.load(odb, key)
-    names = [_name(item, plan.prefix) for item in plan.items]
+    names = _names(plan)
     shape = _shape(plan, names)
     known = cache.known(odb, plan, names, tip) if tip is not None else []
     if tip is not None and tip == cache.tree and shape == cache.shape and None not in known:
         return Report(tip, tuple(done for done in known if done is not None))
+    del names, cache  # of a million files they are large
     report = compile_plan(odb, plan, known)
     stamps = [stamp if _is_old(stamp, plan.began) else UNKNOWN for stamp in report.stamps]
     with suppress(DpkgError):  # it is of use, not needed
-        odb.backend.put(key, StatCache.made(names, report, stamps, shape).encode())
+        odb.backend.put(key, StatCache.made(_names(plan), report, stamps, shape).encode())
     return report
 
 
@@ -64,7 +66,7 @@ class StatCache:
         tree: str = "",
         shape: str = "",
         names: Sequence[str] = (),
-        records: bytes = b"",
+        records: bytes | bytearray = b"",
         tables: Mapping[str, tuple[int, int, tuple[Widened, ...]]] | None = None,
     ) -> None:
         """`names` of sources, the stamp and oid of each as `records`; of tables, by name, rows, bytes and what was widened."""
@@ -74,7 +76,10 @@ class StatCache:
     @classmethod
     def made(cls, names: Sequence[str], report: Report, stamps: Sequence[bytes], shape: str) -> StatCache:
         """Of a build."""
-        records = b"".join(s + e.oid.raw for s, e in zip(stamps, report.entries, strict=True))
+        records = bytearray()
+        for stamp, entry in zip(stamps, report.entries, strict=True):
+            records += stamp
+            records += entry.oid.raw
         tables = {
             name: (e.rows, e.bytes, e.widened)
             for name, e in zip(names, report.entries, strict=True)
@@ -89,8 +94,10 @@ class StatCache:
             name: (rows, size, [_plain(w) for w in widened]) for name, (rows, size, widened) in self._tables.items()
         }
         head = {"form": _FORM, "names": len(names), "shape": self.shape, "tables": tables, "tree": self.tree}
-        data = b"\n".join((json.dumps(head).encode(), names + self._records))
-        return data + blake3(data).digest()
+        out = BytesIO()  # of a million files the parts are large: no more copies than needed
+        out.writelines((json.dumps(head).encode(), b"\n", names, self._records))
+        out.write(blake3(out.getbuffer()).digest())
+        return out.getvalue()
 
     @classmethod
     def load(cls, odb: Odb, key: str) -> StatCache:
@@ -123,7 +130,9 @@ class StatCache:
         """For each item of a plan what it was compiled to, if its file is unchanged and the tree `tip` holds that."""
         held = None if tip == self.tree else _oids_below(odb, tip)
         places: Sequence[int] | range = range(len(names))
-        if names != self._names:
+        if names == self._names:
+            self._names = names  # of a million files one list is enough
+        else:
             index = {name: i for i, name in enumerate(self._names)}
             places = [index.get(name, -1) for name in names]
         found = [self._find(*each) for each in zip(plan.items, names, places, strict=True)]
@@ -133,9 +142,10 @@ class StatCache:
         start = place * (_STAMP + _OID)
         if place < 0 or item.stamp == UNKNOWN or self._records[start : start + _STAMP] != item.stamp:
             return None
-        oid = Oid.of(self._records[start + _STAMP : start + _STAMP + _OID])
+        oid = Oid.of(bytes(self._records[start + _STAMP : start + _STAMP + _OID]))
         if item.format is None:
-            return Compiled(item.name, "blob", oid, 0, size_in(item.stamp), item.source)
+            path = name if name == item.name else item.name
+            return Compiled(path, "blob", oid, 0, size_in(item.stamp), item.source)
         if name not in self._tables:
             return None
         rows, size, widened = self._tables[name]
@@ -156,10 +166,14 @@ def _oids_below(odb: Odb, tree: Oid) -> set[Oid]:
         return set()
 
 
-def _name(item: Item, prefix: str) -> str:
-    """A source, below `prefix` if it is there, and how it is read."""
-    name = item.source.removeprefix(prefix)
-    return name if item.format is None else f"{name}/{_reading(item)}"
+def _names(plan: Plan) -> list[str]:
+    """Each source, below `prefix` if it is there, and how it is read."""
+    return [
+        item.source.removeprefix(plan.prefix)
+        if item.format is None
+        else f"{item.source.removeprefix(plan.prefix)}/{_reading(item)}"
+        for item in plan.items
+    ]
 
 
 def _reading(item: Item) -> str:
@@ -184,9 +198,12 @@ def _digest(*said: Any) -> str:
 
 def _shape(plan: Plan, names: Sequence[str]) -> str:
     """All that decides the tree beside what the files hold, as a digest."""
-    said = [f"{item.name}\0{name}\0{_text(item)}" for item, name in zip(plan.items, names, strict=True)]
-    said += [f"{'/'.join(path)}\0{_text(item)}" for path, item in plan.folders.items()]
-    return blake3("\0\0".join(said).encode(errors="surrogatepass")).hexdigest()
+    hasher = blake3()
+    for item, name in zip(plan.items, names, strict=True):
+        hasher.update(f"{item.name}\0{name}\0{_text(item)}\0\0".encode(errors="surrogatepass"))
+    for path, item in plan.folders.items():
+        hasher.update(f"{'/'.join(path)}\0{_text(item)}\0\0".encode(errors="surrogatepass"))
+    return hasher.hexdigest()
 
 
 def _plain(widened: Widened) -> tuple[str, str, str, int, str]:

@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from files import bench_files
 from measure import BIN, Figure, Ran, build, median, pairs, run, size_of
 
 PLAIN = """
@@ -152,7 +153,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--network-gb", type=float, default=1.0, help="GB of fragments to push and install")
-    parser.add_argument("--only", choices=("builds", "start", "network"))
+    parser.add_argument("--only", choices=("builds", "files", "start", "network"))
     options = parser.parse_args()
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="dpkg-bench-") as folder:
@@ -160,6 +161,8 @@ def main() -> None:
             figures += bench_start(Path(folder))
         if options.only in (None, "builds"):
             figures += bench_builds(Path(folder), options.repeats)
+        if options.only in (None, "files"):
+            figures += bench_files(Path(folder), options.repeats)
         if options.only in (None, "network"):
             from network import bench_network
 
