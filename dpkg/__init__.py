@@ -16,6 +16,7 @@ _PORCELAIN = (
     "config",
     "diff",
     "export",
+    "gc",
     "init",
     "install",
     "log",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from dpkg.porcelain._config import config as config
     from dpkg.porcelain._diff import diff as diff
     from dpkg.porcelain._export import export as export
+    from dpkg.porcelain._gc import gc as gc
     from dpkg.porcelain._init import init as init
     from dpkg.porcelain._install import install as install
     from dpkg.porcelain._log import log as log

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from dpkg.objects.frame import Kind
     from dpkg.odb import Odb
 
+PREFIX = "derived/prefetch/"
 MOST = 1 << 20  # bytes of the value
 _MOST_UNPACKED = 64 << 20  # bytes of payloads that are taken from one
 
 
 def prefetch_key(commit: Oid) -> str:
     """The key of the value for a commit."""
-    return f"derived/prefetch/{commit}"
+    return f"{PREFIX}{commit}"
 
 
 def write(source: Odb, target: Odb, commit: Oid) -> None:

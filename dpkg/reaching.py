@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from dpkg.errors import Corrupt, Format, Usage
@@ -57,32 +57,40 @@ def select(repository: Repository, revisions: Iterable[str]) -> tuple[list[Oid],
 
 
 def commits(
-    read: Callable[[Oid], Commit], wanted: Iterable[Oid], unwanted: Iterable[Oid] = (), *, first_parent: bool = False
+    read: Callable[[Oid], Commit],
+    wanted: Iterable[Oid],
+    unwanted: Iterable[Oid] = (),
+    *,
+    first_parent: bool = False,
+    floor: Container[Oid] = (),
 ) -> Iterator[tuple[Oid, Commit]]:
     """Each commit that `wanted` reach and `unwanted` do not: newest first by time, but parents after children always.
 
+    The parents of commits in `floor` are left out: there histories end.
     Where history is one line, a commit is read when it is asked for; after it parts, all that is left is read first.
     """
-    hidden = frozenset(oid for oid, _ in _ancestors(read, unwanted))
+    hidden = frozenset(oid for oid, _ in _ancestors(read, unwanted, floor))
 
-    def parents(commit: Commit) -> list[Oid]:
-        return [p for p in (commit.parents[:1] if first_parent else commit.parents) if p not in hidden]
+    def parents(oid: Oid, commit: Commit) -> list[Oid]:
+        of = () if oid in floor else commit.parents[:1] if first_parent else commit.parents
+        return [p for p in of if p not in hidden]
 
     front = {oid: read(oid) for oid in wanted if oid not in hidden}
     while len(front) == 1:  # all else comes before it
         ((oid, commit),) = front.items()
         yield oid, commit
-        front = {p: read(p) for p in parents(commit)}
+        front = {p: read(p) for p in parents(oid, commit)}
     yield from _by_time(front, read, parents)
 
 
 def _by_time(
-    known: dict[Oid, Commit], read: Callable[[Oid], Commit], parents: Callable[[Commit], list[Oid]]
+    known: dict[Oid, Commit], read: Callable[[Oid], Commit], parents: Callable[[Oid, Commit], list[Oid]]
 ) -> Iterator[tuple[Oid, Commit]]:
     children: Counter[Oid] = Counter()  # those that were not yet given
     todo = list(known)
     while todo:
-        for p in parents(known[todo.pop()]):
+        at = todo.pop()
+        for p in parents(at, known[at]):
             children[p] += 1
             if p not in known:
                 known[p] = read(p)
@@ -93,14 +101,16 @@ def _by_time(
     while heap:
         oid = heapq.heappop(heap)[2]
         yield oid, known[oid]
-        for p in parents(known[oid]):
+        for p in parents(oid, known[oid]):
             children[p] -= 1
             if not children[p]:
                 order += 1
                 heapq.heappush(heap, (-known[p].time, order, p))
 
 
-def _ancestors(read: Callable[[Oid], Commit], tips: Iterable[Oid]) -> Iterator[tuple[Oid, Commit]]:
+def _ancestors(
+    read: Callable[[Oid], Commit], tips: Iterable[Oid], floor: Container[Oid] = ()
+) -> Iterator[tuple[Oid, Commit]]:
     """Commits and all before them, once, in no order."""
     todo = list(tips)
     seen = set(todo)
@@ -108,7 +118,7 @@ def _ancestors(read: Callable[[Oid], Commit], tips: Iterable[Oid]) -> Iterator[t
         oid = todo.pop()
         commit = read(oid)
         yield oid, commit
-        new = [p for p in commit.parents if p not in seen]
+        new = [p for p in commit.parents if p not in seen] if oid not in floor else []
         seen.update(new)
         todo += new
 
@@ -120,9 +130,9 @@ class Objects:
         self._odb = odb
         self._seen: set[Oid] = set()
 
-    def exclude(self, read: Callable[[Oid], Commit], tips: Iterable[Oid]) -> None:
+    def exclude(self, read: Callable[[Oid], Commit], tips: Iterable[Oid], floor: Container[Oid] = ()) -> None:
         """Leave out what these commits and those before them reach."""
-        for _, commit in _ancestors(read, tips):
+        for _, commit in _ancestors(read, tips, floor):
             for _ in self.tree(commit.tree):
                 pass
 

@@ -18,7 +18,7 @@ from dpkg.objects import canonical_json
 from dpkg.oid import Oid, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any, Literal
 
     from dpkg.store.base import Backend, Stat
@@ -37,6 +37,7 @@ _PASSED = 500  # keys of one log that are listed before the rest is jumped over
 _NULL = type(None)
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "event": str,
+    "floor": list,
     "n": int,
     "oid": (str, _NULL),
     "prev": (str, _NULL),
@@ -64,6 +65,7 @@ class RefEntry:
     time: int  # seconds since 1970-01-01 UTC
     who: str
     why: str
+    floor: tuple[Oid, ...] = ()  # the oldest commits that are kept, in order: what their parents were is gone
     digest: Oid = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +74,8 @@ class RefEntry:
             raise Format(f"a ref entry has the unknown event '{self.event[:80]}'")
         if self.n < 0 or (self.n == 0) != (self.event == "birth") or (self.n == 0) != (self.prev is None):
             raise Format("a ref's log does not begin with its birth")
+        if list(self.floor) != sorted({Oid(oid) for oid in self.floor}):
+            raise Format("the floor of a ref entry is not sorted")
         if (self.oid is not None) != (self.event == "commit"):
             raise Format(f"a ref entry of the event '{self.event}' has {'an' if self.oid else 'no'} oid")
         if len(self.push) != 32 or not _HEX.issuperset(self.push):
@@ -91,6 +95,7 @@ class RefEntry:
         types = _TYPES | {"digest": str}
         value = canonical_json.members(canonical_json.decode(data), "ref entry", types)
         claimed = value.pop("digest")
+        value["floor"] = tuple(Oid(oid) if isinstance(oid, str) else _no_oid() for oid in value["floor"])
         for name in ("oid", "prev"):
             value[name] = None if value[name] is None else Oid(value[name])
         entry = cls(**value)
@@ -110,6 +115,7 @@ class Refs:
     def __init__(self, backend: Backend, push: str | None = None) -> None:
         self.backend = backend
         self.push = push or new_push()
+        self.floor: set[Oid] = set()  # of all entries that were read: there histories may end (STO-24)
 
     # What there is
 
@@ -134,6 +140,15 @@ class Refs:
         prefix = f"{PREFIX}{valid_package(package)}/{_valid_kind(kind)}/"
         return (name for _, _, name, _ in self._logs(prefix))
 
+    def all_logs(self) -> Iterator[tuple[str, str, str]]:
+        """Every log in the store, also of what was deleted: package, kind, name."""
+        return (log[:3] for log in self._logs(PREFIX))
+
+    def standing(self, log: tuple[str, str, str]) -> tuple[RefEntry | None, Oid | None, tuple[Oid, ...]]:
+        """Of a log the newest entry, its value, and where the history of that ends."""
+        tip = self.tip(*log)
+        return (None, None, ()) if tip is None else (tip, self._last(folder_of(*log), tip).oid, tip.floor)
+
     def tip(self, package: str, kind: str, name: str) -> RefEntry | None:
         """The newest entry of a ref's log, or None. One LIST and one GET."""
         folder = folder_of(package, kind, name)
@@ -145,6 +160,9 @@ class Refs:
             n = next((n for stat in self.backend.list(folder) if (n := _number(stat.key)) is not None), None)
         return None if n is None else self._entry(folder, n)
 
+    def look(self, package: str, kind: str, name: str) -> None:
+        """What was read of this log before does not count: these are always as they are now (but see RefsSnapshot)."""
+
     def value(self, package: str, kind: str, name: str) -> Oid | None:
         """The commit that a ref names, or None if there is no such ref, or no longer (STO-8)."""
         tip = self.tip(package, kind, name)
@@ -155,6 +173,19 @@ class Refs:
         tip = self.tip(package, kind, name)
         if tip is not None:
             yield from self._back(folder_of(package, kind, name), tip)
+
+    def cut(self, package: str, commit: Oid) -> RefEntry | None:
+        """The entry that made a commit the end of a history in this package."""
+        for kind in (HEADS, TAGS):
+            for name in self.logs(package, kind):
+                found = None
+                for entry in self.log(package, kind, name):
+                    if commit not in entry.floor:
+                        break
+                    found = entry
+                if found:
+                    return found
+        return None
 
     # Changing it
 
@@ -186,10 +217,12 @@ class Refs:
         who: str,
         why: str,
         push: str | None = None,
+        floor: Iterable[Oid] | None = None,
     ) -> RefEntry:
         """Create the entry after `expected` (None: the birth); Conflict if another has that place. A tag has one value.
 
         What the backend has not made durable yet is made so first: an entry never names what a power cut takes away.
+        The floor is that of the entry before, if none is given.
         """
         folder = folder_of(package, kind, name)
         if not self.backend.atomic_create:
@@ -200,7 +233,8 @@ class Refs:
         if kind == TAGS and event == "commit" and expected is not None:
             self._refuse_second_value(package, name, self._last(folder, expected))
         n, prev = (0, None) if expected is None else (expected.n + 1, expected.digest)
-        entry = RefEntry(n, event, oid, prev, push or self.push, int(time.time()), who, why)
+        below = tuple(sorted(set(floor))) if floor is not None else expected.floor if expected else ()
+        entry = RefEntry(n, event, oid, prev, push or self.push, int(time.time()), who, why, below)
         data, key = entry.encode(), entry_key(folder, n)
         self.backend.sync()
         try:
@@ -230,16 +264,27 @@ class Refs:
         who: str,
         why: str,
         tail: RefEntry | None = None,
+        floor: Iterable[Oid] = (),
     ) -> RefEntry:
         """Move a ref from `old` (None: it has no value) to `new`. Conflict if it has another value than `old`.
 
-        With `tail`, what `start` returned: Conflict also if anything was appended to the log since.
+        With `tail`, what `start` returned: Conflict also if anything was appended to the log since. `floor` is added to the log's.
         """
-        return self._change(package, kind, name, "commit", new, old, who=who, why=why, tail=tail)
+        return self._change(package, kind, name, "commit", new, old, who=who, why=why, tail=tail, floor=floor)
 
-    def create_tag(self, package: str, name: str, oid: Oid, *, who: str, why: str = "") -> RefEntry:
-        """Give a tag its value. AlreadyExists if it has one or had one: a tag's value never changes (OBJ-5)."""
-        return self._change(package, TAGS, name, "commit", oid, None, who=who, why=why)
+    def create_tag(
+        self,
+        package: str,
+        name: str,
+        oid: Oid,
+        *,
+        who: str,
+        why: str = "",
+        tail: RefEntry | None = None,
+        floor: Iterable[Oid] = (),
+    ) -> RefEntry:
+        """Give a tag its value. AlreadyExists if it has or had one: that never changes (OBJ-5). `tail`, `floor` as for `update`."""
+        return self._change(package, TAGS, name, "commit", oid, None, who=who, why=why, tail=tail, floor=floor)
 
     def delete(self, package: str, kind: str, name: str, *, who: str, why: str, old: Oid | None = None) -> RefEntry:
         """Delete a ref; its log stays. NotFound if it has no value, Conflict if that is not `old` (None: any)."""
@@ -260,6 +305,7 @@ class Refs:
         who: str,
         why: str,
         tail: RefEntry | None = None,
+        floor: Iterable[Oid] = (),
     ) -> RefEntry:
         """Append `event` to a log in which the value is `old`."""
         folder = folder_of(package, kind, name)
@@ -271,7 +317,8 @@ class Refs:
             if last.oid != old:
                 raise _moved(package, kind, name, last)
             try:
-                return self.append(package, kind, name, event, oid, expected=tip, who=who, why=why)
+                below = {*tip.floor, *floor}
+                return self.append(package, kind, name, event, oid, expected=tip, who=who, why=why, floor=below)
             except Conflict:
                 if tail is not None:
                     raise
@@ -306,6 +353,7 @@ class Refs:
             raise Corrupt(f"{where} is damaged: {error.message}", hint) from None
         if entry.n != n:
             raise Corrupt(f"{where} is damaged: it is entry {entry.n}", hint)
+        self.floor.update(entry.floor)
         return entry
 
     def _back(self, folder: str, entry: RefEntry) -> Iterator[RefEntry]:
@@ -357,7 +405,13 @@ def _when(seconds: int) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [str(oid) for oid in value]
     return str(value) if isinstance(value, str) else value  # an Oid is a str of its own type
+
+
+def _no_oid() -> Oid:
+    raise Format("the floor of a ref entry holds what is no object id")
 
 
 def _valid_kind(kind: str) -> str:

@@ -54,6 +54,9 @@ class RefsSnapshot(Refs):
         found = self._tips.get(folder)
         return None if found is None else self._entry(folder, found[0][3])
 
+    def look(self, package: str, kind: str, name: str) -> None:
+        self._look(folder_of(package, kind, name))
+
     def append(self, package: str, kind: str, name: str, *args: Any, **kwargs: Any) -> RefEntry:
         folder = folder_of(package, kind, name)
         try:
@@ -82,6 +85,7 @@ class RefsSnapshot(Refs):
             with suppress(Format, Corrupt):  # what was kept is derived data: damaged, it is got again
                 kept = RefEntry.decode(before[1].encode())
                 if kept.n == n:
+                    self.floor.update(kept.floor)
                     return kept
         entry = super()._entry(folder, n)
         if etag:

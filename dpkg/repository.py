@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING
 
 from dpkg import settings
-from dpkg.errors import Corrupt, DpkgError, Format, NotFound, Usage
+from dpkg.command import when
+from dpkg.errors import Conflict, Corrupt, DpkgError, Format, NotFound, Usage
+from dpkg.gclog import GcLog, Guard
 from dpkg.names import parse_expr, valid_package
 from dpkg.objects.commit import Commit
 from dpkg.odb import Odb, create_store, is_remote, open_store
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from dpkg.refs_snapshot import Known
 
 MAIN, LATEST = "main", "latest"
+_ATTEMPTS = 10
 _STEPS = re.compile(r"~(\d*)$")
 _HEX = frozenset("0123456789abcdef")
 
@@ -47,6 +51,7 @@ class Repository:
                 ) from None
         self.odb = Odb(self.backend)
         self.refs = Refs(self.backend)
+        self.guard: Guard | None = None
         self._author: str | None = None
 
     def snapshot(self, package: str, known: Known | None = None) -> Repository:
@@ -99,8 +104,11 @@ class Repository:
         """The commit of a branch, or None."""
         return self.refs.value(package, "heads", branch)
 
-    def history(self, start: Oid) -> Iterator[tuple[Oid, Commit]]:
-        """`start` and all that came before it, newest first by time, parents after children."""
+    def history(self, start: Oid, *, partial: bool = False) -> Iterator[tuple[Oid, Commit]]:
+        """`start` and all that came before it, newest first by time, parents after children; as far as retention left it.
+
+        `partial`: no ref may reach it, so that gc may have removed some of it.
+        """
         import heapq
 
         first = self.commit(start)
@@ -109,8 +117,8 @@ class Repository:
         while heap:
             _, _, oid, commit = heapq.heappop(heap)
             yield oid, commit
-            for parent in commit.parents:
-                if parent not in seen:
+            for parent in commit.parents if oid not in self.refs.floor else ():
+                if parent not in seen and (not partial or self.odb.has(parent)):
                     seen.add(parent)
                     order += 1
                     made = self.commit(parent)
@@ -144,6 +152,8 @@ class Repository:
         oid = self._named(package, base or LATEST)
         for done in range(steps):
             parents = self.commit(oid).parents
+            if oid in self.refs.floor:
+                raise NotFound(f"'{package}@{revision}': {self.cut(package, oid)}", f"see 'dpk log {package}'")
             if not parents:
                 raise NotFound(f"'{package}@{revision}': the history has only {done + 1} commit(s) from '{base}' back")
             oid = parents[0]
@@ -189,7 +199,23 @@ class Repository:
                 ]
                 lines += [f"tophash {tree}  of commit {oid[:12]}" for tree, oid in trees.items()]
                 raise Usage(f"'{prefix}' is ambiguous in '{package}'", "\n".join(["it may be:", *lines]))
-        raise NotFound(f"no commit or tophash of '{package}' starts with '{prefix}'", f"see 'dpk log {package}'")
+        cut = f", and {self.cut(package, min(self.refs.floor))}" if self.refs.floor else ""
+        raise NotFound(f"no commit or tophash of '{package}' starts with '{prefix}'{cut}", f"see 'dpk log {package}'")
+
+    def cut(self, package: str, commit: Oid) -> str:
+        """Who removed what was before a commit, and when."""
+        entry = self.refs.cut(package, commit)
+        if entry is None:
+            return "older commits were removed by retention"
+        where = "" if entry.event == "floor" else " where this came from, as it was brought here"
+        return f"older commits were removed by retention{where} (by {entry.who} at {when(entry.time)})"
+
+    def ends(self, start: Oid, stop: Oid | None = None) -> set[Oid]:
+        """Where retention cut the history of a commit, but for what comes before `stop`."""
+        if not self.refs.floor:
+            return set()
+        passed = {oid for oid, _ in self.history(stop)} if stop and self.odb.has(stop) else set()
+        return {oid for oid, _ in self.history(start) if oid in self.refs.floor and oid not in passed}
 
     def all_commits(self, package: str) -> Iterator[tuple[Oid, Commit]]:
         """Every commit that a branch or tag of the package reaches, newest first from each, once."""
@@ -206,12 +232,13 @@ class Repository:
         logs = (
             self.refs.log(package, kind, name) for kind in ("heads", "tags") for name in self.refs.logs(package, kind)
         )
-        return self._histories(entry.oid for log in logs for entry in log if entry.oid and self.odb.has(entry.oid))
+        tips = (entry.oid for log in logs for entry in log if entry.oid and self.odb.has(entry.oid))
+        return self._histories(tips, partial=True)
 
-    def _histories(self, tips: Iterable[Oid]) -> Iterator[tuple[Oid, Commit]]:
+    def _histories(self, tips: Iterable[Oid], *, partial: bool = False) -> Iterator[tuple[Oid, Commit]]:
         seen: set[Oid] = set()
         for tip in tips:
-            for oid, commit in self.history(tip) if tip not in seen else ():
+            for oid, commit in self.history(tip, partial=partial) if tip not in seen else ():
                 if oid not in seen:
                     seen.add(oid)
                     yield oid, commit
@@ -284,7 +311,26 @@ class Repository:
 
     def start(self, package: str, branch: str = MAIN) -> RefEntry:
         """The newest entry of a branch's log, begun if need be: to be called before deciding what need not be stored (Refs.start)."""
-        return self.refs.start(package, "heads", branch, who=self.author())
+        tail = self.refs.start(package, "heads", branch, who=self.author())
+        self.begin()
+        return tail
+
+    def begin(self) -> None:
+        """Look what gc is about to remove: after the tails of logs were read that are to be appended to, before anything is decided.
+
+        Waits while a collector deletes; Conflict if that takes too long. One request where there never was a gc.
+        """
+        guard = Guard(GcLog(self.backend, self.refs.push), self.author())
+        guard.begin()
+        self.guard = guard
+        self.odb.frames.note = guard.note
+        if self.odb.frames.packs.listed:  # before the gc log was read
+            self.odb.frames.packs.refresh()
+
+    def settle(self) -> None:
+        """Before a ref moves: keep what it needs from gc. Conflict if that goes already: then look again what is stored."""
+        if self.guard is not None:
+            self.guard.settle()
 
     def move(
         self, package: str, new: Oid, old: Oid | None, why: str, branch: str = MAIN, *, tail: RefEntry | None = None
@@ -298,7 +344,48 @@ class Repository:
             from dpkg import prefetch
 
             prefetch.write(self.odb, self.odb, new)
-        self.refs.update(package, "heads", branch, new, old, who=self.author(), why=why, tail=tail)
+        self.settle()
+        ends = self.ends(new, old)
+        self.refs.update(package, "heads", branch, new, old, who=self.author(), why=why, tail=tail, floor=ends)
+
+    def set_branch(
+        self, package: str, commit: Oid, old: Oid | None, why: str, branch: str = MAIN, *, force: bool = False
+    ) -> Oid | None:
+        """Move a branch to a commit that is stored already: what it named before. With `force` whatever that is.
+
+        Raises Conflict if it is not `old`, NotFound if the commit lacks anything.
+        """
+        from dpkg.standing import count_on
+
+        for _ in range(_ATTEMPTS):
+            tail = self.start(package, branch)
+            found = self.tip(package, branch)
+            old = found if force else old
+            if found == old:
+                count_on(self, package, commit, old)
+            try:
+                self.move(package, commit, old, why, branch, tail=tail)
+                return old
+            except Conflict:
+                if not force and self.tip(package, branch) != old:
+                    raise
+        raise Conflict(f"the log of '{package}' does not stop moving", "try again later")
+
+    def make_tag(self, package: str, name: str, commit: Oid, why: str = "") -> None:
+        """Give a tag a commit that is stored already. Raises AlreadyExists, and NotFound if the commit lacks anything."""
+        from dpkg.standing import count_on
+
+        for _ in range(_ATTEMPTS):
+            tail = self.refs.start(package, "tags", name, who=self.author())
+            self.begin()
+            count_on(self, package, commit)
+            self.odb.sync()
+            with suppress(Conflict):
+                self.settle()
+                ends = self.ends(commit)
+                self.refs.create_tag(package, name, commit, who=self.author(), why=why, tail=tail, floor=ends)
+                return
+        raise Conflict(f"the log of the tag '{name}' of '{package}' does not stop moving", "try again later")
 
 
 def read_commit(odb: Odb, oid: Oid) -> Commit:

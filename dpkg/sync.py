@@ -74,6 +74,7 @@ class _Sync(ABC):
         if local.url == remote.url:
             raise Usage(f"{remote.url} is this store itself", "name another store")
         self.local, self.remote, self.there, self.package, self.force = local, remote, there, package, force
+        remote.odb.frames.packs.cache = local.backend
         self.who = local.author()
         self.moved = Moved()
         self.tags: list[str] = []
@@ -104,6 +105,26 @@ class _Sync(ABC):
     def _start(self, kind: str, name: str) -> RefEntry:
         return self.there.refs.start(self.package, kind, name, who=self.who)
 
+    def _begin(self, tags: dict[str, Oid], moves: bool) -> bool:
+        """Look what gc is about to remove, if refs are to be written; whether what other refs name may be counted on.
+
+        A tag relies on a branch that is not appended to: that is looked at again, as it may have been removed before.
+        """
+        if not tags and not moves:
+            return True
+        self.there.begin()
+        if tags and not moves:
+            main, refs = (self.package, HEADS, MAIN), self.there.refs
+            before = refs.tip(*main)
+            refs.look(*main)
+            if refs.tip(*main) != before:
+                raise _Lost(Conflict(f"'{self.package}' in {self.there.url} does not stop moving", "try again later"))
+        return not (tags and self.there.guard and self.there.guard.open)
+
+    def _floor(self) -> frozenset[Oid]:
+        """Where histories end, here or there."""
+        return frozenset(self.local.refs.floor | self.remote.refs.floor)
+
     def _found(self, tip: Oid | None) -> Oid | None:
         """`tip` of the branch that is to move. What came in since the first look is not dropped, even if forced."""
         if self.force and self._looks and tip != self._looks[-1]:
@@ -114,17 +135,20 @@ class _Sync(ABC):
         self._looks.append(tip)
         return tip
 
-    def _move(self, kind: str, name: str, new: Oid, old: Oid | None, tail: RefEntry, why: str) -> None:
+    def _move(
+        self, kind: str, name: str, new: Oid, old: Oid | None, tail: RefEntry, why: str, ends: Iterable[Oid]
+    ) -> None:
         try:
-            self.there.refs.update(self.package, kind, name, new, old, who=self.who, why=why, tail=tail)
+            self.there.settle()
+            self.there.refs.update(self.package, kind, name, new, old, who=self.who, why=why, tail=tail, floor=ends)
         except Conflict as e:
             raise _Lost(e) from None
         if kind == HEADS:
             self._looks.append(new)
 
-    def _make_tags(self, tags: dict[str, Oid], tails: dict[str, RefEntry], why: str) -> None:
+    def _make_tags(self, here: Repository, tags: dict[str, Oid], tails: dict[str, RefEntry], why: str) -> None:
         for name, value in tags.items():
-            self._move(TAGS, name, value, None, tails[name], why)
+            self._move(TAGS, name, value, None, tails[name], why, here.ends(value))
             self.tags.append(name)
 
     def _new_tags(self, here: Repository, names: Iterable[str]) -> tuple[dict[str, Oid], tuple[str, ...]]:
@@ -159,13 +183,15 @@ class _Push(_Sync):
         theirs = self._found(self.remote.tip(self.package))
         new, ahead = self._decide(ours, theirs)
         wanted = [new] if new and new != theirs else []
-        Transfer(self.local.odb, self.remote.odb, deep=False, moved=self.moved).commits(
-            [*wanted, *tags.values()], [theirs]
+        whole = [theirs] if self._begin(tags, bool(wanted)) else []
+        Transfer(self.local.odb, self.remote.odb, deep=False, moved=self.moved, floor=self._floor()).commits(
+            [*wanted, *tags.values()], whole
         )
         self._prefetch({*wanted, *tags.values()})
         if new and new != theirs and tail:
-            self._move(HEADS, MAIN, new, theirs, tail, "push --force" if self.force else "push")
-        self._make_tags(tags, tails, "push")
+            why = "push --force" if self.force else "push"
+            self._move(HEADS, MAIN, new, theirs, tail, why, self.local.ends(new, theirs))
+        self._make_tags(self.local, tags, tails, "push")
         return Synced(theirs, new, ours, self.moved, tuple(self.tags), kept, ahead, self.rebased)
 
     def _prefetch(self, commits: set[Oid]) -> None:
@@ -209,8 +235,8 @@ class _Push(_Sync):
     def _rebase(self, ours: Oid, theirs: Oid) -> Oid:
         """Put the local commits that the remote lacks on top of its tip: each keeps its tree, author, time and message."""
         local = self.local
-        tail = local.refs.start(self.package, HEADS, MAIN, who=self.who)
-        Transfer(self.remote.odb, local.odb, deep=True).commits([theirs], [ours])
+        tail = local.start(self.package)
+        Transfer(self.remote.odb, local.odb, deep=True, floor=self._floor()).commits([theirs], [ours])
         base = {oid for oid, _ in local.history(theirs)}
         mine: list[Commit] = []
         at: Oid | None = ours
@@ -244,11 +270,14 @@ class _Install(_Sync):
         tail = self._start(HEADS, MAIN)
         ours = self._found(self.local.tip(self.package))
         new, ahead = self._decide(ours, theirs)
-        Transfer(self.remote.odb, self.local.odb, deep=True, moved=self.moved).commits([theirs, *tags.values()], [ours])
+        whole = [ours] if self._begin(tags, new != ours) else []
+        Transfer(self.remote.odb, self.local.odb, deep=True, moved=self.moved, floor=self._floor()).commits(
+            [theirs, *tags.values()], whole
+        )
         why = f"install from {self.remote.url}"
         if new != ours:
-            self._move(HEADS, MAIN, new, ours, tail, why)
-        self._make_tags(tags, tails, why)
+            self._move(HEADS, MAIN, new, ours, tail, why, self.remote.ends(new, ours))
+        self._make_tags(self.remote, tags, tails, why)
         return Synced(ours, new, theirs, self.moved, tuple(self.tags), kept, ahead)
 
     def _wanted_tags(self, theirs: Oid) -> list[str]:

@@ -98,7 +98,7 @@ class Check:
         self.odb = _Reading(repository.odb)
         self.problems: list[tuple[str, str, str]] = []
         self.refs = 0
-        self._commits: set[Oid] = set()
+        self._commits: dict[frozenset[Oid], set[Oid]] = {}  # those checked, by where their histories end
         self._held: dict[tuple[str, Oid], Counts] = {}  # what the trees and tables hold that were checked
         self._nodes: dict[Oid | None, set[InnerEntry]] = {}  # those checked, of trees and for each schema
         self._blobs: dict[Oid, int | None] = {}  # their lengths, None for damaged ones
@@ -150,22 +150,22 @@ class Check:
                 self.refs += 1
                 log: list[RefEntry] = []
                 self._try(where, lambda log=log, kind=kind, name=name: log.extend(refs.log(package, kind, name)))  # type: ignore[misc]
-                for entry in log:
-                    if entry.oid:
-                        self._commit(entry.oid, where)
+                last = next((entry for entry in log if entry.event in ("commit", "deleted")), None)
+                if last and last.oid:  # of what was before gc may have removed anything
+                    self._commit(last.oid, where, frozenset(log[0].floor))
 
-    def _commit(self, start: Oid, where: str) -> None:
-        todo = [start]
+    def _commit(self, start: Oid, where: str, floor: frozenset[Oid]) -> None:
+        todo, seen = [start], self._commits.setdefault(floor, set())
         while todo:
             oid = todo.pop()
-            if oid in self._commits:
+            if oid in seen:
                 continue
-            self._commits.add(oid)
+            seen.add(oid)
             commit = self._try(where, partial(read_commit, self.odb, oid))
             if commit is not None:
                 place = f"{where}, commit {oid[:12]}"
                 self._try(place, partial(self._tree, commit.tree, place, 0))
-                todo += commit.parents
+                todo += commit.parents if oid not in floor else ()
 
     def _tree(self, oid: Oid, where: str, depth: int) -> Counts:
         """Check a tree; what it holds. What is wrong below it is a finding of its own."""

@@ -86,10 +86,11 @@ def rev_list(
         raise Usage(f"--max-count {max_count} is less than nothing", "give 0 or more")
     repository = Repository(store)
     wanted, unwanted = select(repository, given)
-    if all:
-        wanted += _tips(repository)
+    if all or any("/" not in text for text in given):
+        tips = _tips(repository)  # it also tells where histories end
+        wanted += tips if all else []
     found: Iterator[tuple[Oid, Commit]] = islice(
-        commits(repository.commit, wanted, unwanted, first_parent=first_parent), max_count
+        commits(repository.commit, wanted, unwanted, first_parent=first_parent, floor=repository.refs.floor), max_count
     )
     if reverse:
         found = iter([*found][::-1])
@@ -113,7 +114,7 @@ def _with_objects(
     from dpkg.reaching import Objects
 
     below = Objects(repository.odb)
-    below.exclude(repository.commit, unwanted)
+    below.exclude(repository.commit, unwanted, repository.refs.floor)
     for oid, commit in found:
         yield Reached("commit", oid)
         for kind, reached in below.tree(commit.tree):

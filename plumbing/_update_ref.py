@@ -75,15 +75,11 @@ def update_ref(
     if (kind := repository.odb.kind(target)) != "commit":
         raise Usage(f"{target} is a {kind}, and a ref names a commit")
     if tag is not None:
-        repository.odb.sync()
-        repository.refs.create_tag(package, tag, target, who=repository.author(), why=message)
+        repository.make_tag(package, tag, target, message)
         return Updated(package, None, None, target, tag)
     branch = MAIN if branch is None else branch
-    if old is None:
-        expected = repository.tip(package, branch)
-    else:
-        expected = None if old == "none" else repository.object_id(old)
-    repository.move(package, target, expected, message or "update-ref", branch)
+    expected = None if old in (None, "none") else repository.object_id(old)
+    expected = repository.set_branch(package, target, expected, message or "update-ref", branch, force=old is None)
     return Updated(package, branch, expected, target)
 
 

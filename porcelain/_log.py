@@ -35,7 +35,10 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class Entry:
-    """One commit. `time` in seconds since 1970 UTC; `refs` are the branches and tags on it."""
+    """One commit. `time` in seconds since 1970 UTC; `refs` are the branches and tags on it.
+
+    `cut` says who removed the commits before it, and when; null where none were removed.
+    """
 
     commit: Oid
     tophash: Oid
@@ -44,6 +47,7 @@ class Entry:
     time: int
     message: str
     refs: tuple[str, ...]
+    cut: str | None = None
 
 
 def log(expr: str, *, max_count: int | None = None, store: str | None = None) -> Iterator[Entry]:
@@ -68,7 +72,8 @@ def _entries(repository: Repository, package: str, start: Oid, most: int | None)
     for n, (oid, c) in enumerate(repository.history(start)):
         if most is not None and n >= most:
             return
-        yield Entry(oid, c.tree, c.parents, c.author, c.time, c.message, tuple(named.get(oid, ())))
+        cut = repository.cut(package, oid) if oid in repository.refs.floor else None
+        yield Entry(oid, c.tree, c.parents, c.author, c.time, c.message, tuple(named.get(oid, ())), cut)
 
 
 def render(result: Iterator[Entry], oneline: bool = False) -> Iterator[Shown]:
@@ -76,6 +81,8 @@ def render(result: Iterator[Entry], oneline: bool = False) -> Iterator[Shown]:
         refs = f" ({', '.join(e.refs)})" if e.refs else ""
         if oneline:
             yield (("yellow", e.commit[:12]), ("green", refs), " ", e.message.splitlines()[0] if e.message else "")
+            if e.cut:
+                yield (("dim", f"({e.cut})"),)
             continue
         if n:
             yield ""
@@ -87,3 +94,6 @@ def render(result: Iterator[Entry], oneline: bool = False) -> Iterator[Shown]:
             yield ""
             for text in e.message.splitlines():
                 yield f"    {text}".rstrip()
+        if e.cut:
+            yield ""
+            yield (("dim", f"({e.cut})"),)

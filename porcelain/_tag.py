@@ -66,7 +66,7 @@ def tag(package: str, name: str, revision: str = "latest", *, message: str = "",
         return Tagged(expr.package, name, commit, found.tree, False)
     if name in repository.refs.heads(expr.package):
         raise AlreadyExists(f"'{expr.package}' has a branch '{name}', which the tag would hide", "choose another name")
-    repository.refs.create_tag(expr.package, name, commit, who=repository.author(), why=message)
+    repository.make_tag(expr.package, name, commit, message)
     return Tagged(expr.package, name, commit, found.tree, True)
 
 

@@ -48,12 +48,11 @@ def events(refs: Refs, *ref: str) -> list[str]:
 @pytest.mark.spec("OID-3")
 @pytest.mark.spec("JSON-6")
 def test_spelling_of_an_entry() -> None:
-    entry = RefEntry(1, "commit", A, B, "0f" * 16, 1_700_000_000, "Ada", "build")
-    rest = b'"event":"commit","n":1,"oid":"%s","prev":"%s","push":"%s","time":1700000000,"who":"Ada","why":"build"}' % (
-        A.encode(),
-        B.encode(),
-        b"0f" * 16,
-    )
+    entry = RefEntry(1, "commit", A, B, "0f" * 16, 1_700_000_000, "Ada", "build", (A, B))
+    rest = (
+        f'"event":"commit","floor":["{A}","{B}"],"n":1,"oid":"{A}","prev":"{B}","push":"{"0f" * 16}",'
+        '"time":1700000000,"who":"Ada","why":"build"}'
+    ).encode()
     digest = blake3(b"{" + rest, derive_key_context="dpkg 0-draft 2026-11 ref").hexdigest()
     assert entry.digest == digest
     assert entry.encode() == b'{"digest":"%s",' % digest.encode() + rest

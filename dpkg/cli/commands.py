@@ -25,6 +25,7 @@ TABLE: dict[str, dict[str, str]] = {
         "verify": "check that everything stored is whole",
         "repack": "gather small files of the store into packs",
         "rm": "remove a package or tag",
+        "gc": "remove what no branch or tag reaches",
         "config": "read and set options",
         "completion": "print a script for a shell's TAB key",
     },

@@ -216,6 +216,7 @@ OTHERS = {
     "install",
     "export",
     "rm",
+    "gc",
     "mktree",
     "fetch-objects",
     "send-objects",

@@ -35,6 +35,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "verify": ([], ONE),
     "repack": ([], ONE),
     "rm": (["acme/sales@v1"], ONE),
+    "gc": (["--keep-last", "1"], ONE),
     "config": (["author", "Bob"], MANY),
     "completion": (["bash"], ONE),
     "hash-object": (["files/a.csv"], MANY),

@@ -22,6 +22,7 @@ PROSE = {
     "install": ["acme/sales", "./remote", "--store", "./elsewhere"],
     "export": ["acme/sales", "out"],
     "rm": ["acme/sales@v1"],
+    "gc": ["--keep-last", "1"],
     "verify": [],
     "repack": [],
 }

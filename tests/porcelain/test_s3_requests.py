@@ -88,7 +88,7 @@ def test_a_push_of_a_small_change(remote: str, proxy: FaultProxy, store: Any) ->
     assert old is not None
     store.commit(PKG, {"small": {"id": [1, 2, 3]}, "b": b"y", "d": {"c": b"1"}})
     done = dpkg.push(PKG, remote)
-    assert proxy.count() <= 8 + 2 * (done.objects + done.fragments), told(proxy)
+    assert proxy.count() <= 10 + 2 * (done.objects + done.fragments), told(proxy)
     assert proxy.count("PUT") <= 2 + done.objects + done.fragments, told(proxy)
 
 

@@ -99,6 +99,7 @@ def explore(scenario: Scenario, crashes: int = 0) -> set[Store]:
 
 
 @pytest.mark.spec("STO-20", "STO-21", "STO-22")
+@pytest.mark.spec("STO-20", "STO-22")
 @pytest.mark.parametrize("crashes", [0, 1])
 @pytest.mark.parametrize("scenario", SMALL)
 def test_what_refs_name_is_complete_whoever_comes_first(scenario: Callable[[Rules], Scenario], crashes: int) -> None:
@@ -108,6 +109,7 @@ def test_what_refs_name_is_complete_whoever_comes_first(scenario: Callable[[Rule
     assert all(end.gc[-1][0] == "closed" for end in ends if end.gc)
 
 
+@pytest.mark.spec("STO-21")
 def test_a_tag_is_complete_whoever_comes_first() -> None:
     assert len(explore(a_tag_of_a_late_commit(ALL))) > 1
 
@@ -148,6 +150,7 @@ def test_what_comes_out_depends_on_who_is_first() -> None:
     assert {(), ("condemned", "delete", "closed"), ("condemned", "rescue", "delete", "closed")} <= events
 
 
+@pytest.mark.spec("STO-23")
 @pytest.mark.spec("STO-23")
 def test_a_collector_that_wakes_after_it_was_taken_over_is_not_covered() -> None:
     """The model of crashes is that who stops has stopped: two collectors that both live may delete what was written since."""

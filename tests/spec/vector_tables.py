@@ -343,6 +343,7 @@ def commits() -> list[Case]:
 def event(name: str, commit: str | None = None, **more: Any) -> Any:
     base = {
         "event": name,
+        "floor": [],
         "oid": commit,
         "push": "0123456789abcdef" * 2,
         "time": 1_700_000_000,
@@ -359,6 +360,8 @@ def refs() -> list[Case]:
         ("a tag", [birth, first]),
         ("a branch", [birth, first, event("commit", OTHER, time=1_700_000_001), event("barrier", why="é \"x\"")]),
         ("floor and barrier leave the value", [birth, first, event("floor"), event("barrier")]),
+        ("a floor of a commit, carried on", [birth, first, event("floor", floor=[OID]), event("commit", OTHER, floor=[OID])]),
+        ("a floor of two commits", [birth, first, event("floor", floor=sorted([OID, OTHER]))]),
         ("deleted and back", [birth, first, event("deleted"), event("barrier"), event("commit", OTHER)]),
         ("twenty commits", [birth, *(event("commit", oid("blob", bytes([i])), time=i) for i in range(20))]),
         ("STO-6: no birth", [first]),
@@ -367,6 +370,11 @@ def refs() -> list[Case]:
         ("JSON-6: a commit without an oid", [birth, event("commit")]),
         ("JSON-6: a barrier with an oid", [birth, first, event("barrier", OID)]),
         ("JSON-6: a floor with an oid", [birth, first, event("floor", OID)]),
+        ("JSON-6: a floor that is no list", [birth, first, event("floor", floor=OID)]),
+        ("JSON-6: a floor out of order", [birth, first, event("floor", floor=sorted([OID, OTHER])[::-1])]),
+        ("JSON-6: a commit twice in a floor", [birth, first, event("floor", floor=[OID, OID])]),
+        ("OID-1: a floor", [birth, first, event("floor", floor=[OID[:12]])]),
+        ("JSON-6: a floor of a number", [birth, first, event("floor", floor=[1])]),
         ("JSON-6: a deleted entry with an oid", [birth, first, event("deleted", OID)]),
         ("JSON-6: a birth with an oid", [event("birth", OID)]),
         ("JSON-6: unknown member", [event("birth", x=1)]),
