@@ -12,6 +12,7 @@ from dpkg.index.reader import child, read_node
 from dpkg.names import is_range, parse_expr, parse_range
 from dpkg.objects.node import FRAGMENTS, TREE
 from dpkg.objects.table import Table
+from dpkg.odb import blobs
 
 if TYPE_CHECKING:
     from dpkg.objects.commit import Commit
@@ -144,13 +145,13 @@ class Objects:
             yield "node", at
             for entry in node.entries if not node.level else ():
                 if entry.meta:
-                    yield from self._new("blob", entry.meta)
+                    yield from self._blob(entry.meta, None)
                 if entry.type == "tree":
                     yield from self.tree(entry.oid, depth + 1)
                 elif entry.type == "table":
                     yield from self._table(entry.oid)
                 else:
-                    yield from self._new("blob", entry.oid)
+                    yield from self._blob(entry.oid, entry.bytes)
 
     def _table(self, oid: Oid) -> Iterator[tuple[str, Oid]]:
         if oid in self._seen:
@@ -166,6 +167,13 @@ class Objects:
                 for fragment in (*(entry.oid for entry in node.entries), node.stats):
                     if fragment:
                         yield from self._new("fragment", fragment)
+
+    def _blob(self, oid: Oid, size: int | None) -> Iterator[tuple[str, Oid]]:
+        """A blob, then the chunks that it is stored in."""
+        if oid not in self._seen:
+            yield from self._new("blob", oid)
+            for chunk in blobs.chunks(self._odb, oid, size):
+                yield from self._new("blob", chunk)
 
     def _nodes(self, oid: Oid, kind: str) -> Iterator[tuple[Oid, Node]]:
         """The nodes of an index that were not given yet."""

@@ -16,7 +16,7 @@ from dpkg.errors import Corrupt, DpkgError, NotFound
 from dpkg.index.reader import child, read_node
 from dpkg.objects import frame, pack
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
-from dpkg.odb import Odb, blobs, fragment_key, object_key
+from dpkg.odb import Odb, fragment_key, object_key
 from dpkg.odb.layout import OBJECTS, oid_of_key, pack_key
 from dpkg.odb.packfile import check_frame
 from dpkg.oid import Oid
@@ -26,6 +26,7 @@ from dpkg.transfer import MAX_DEPTH, Counts, agree, sums
 
 if TYPE_CHECKING:
     from dpkg.arrow.schema import Schema
+    from dpkg.objects.chunks import ChunkList
     from dpkg.refs import RefEntry
     from dpkg.repository import Repository
 
@@ -47,11 +48,13 @@ class _Reading(Odb):
         self.bytes = 0
         self._lock = Lock()
 
-    def _read(self, oid: Oid, most: int | None) -> tuple[frame.Kind, bytes]:
+    def load(self, oid: Oid, most: int = -1) -> tuple[frame.Kind, bytes | ChunkList]:
+        """As in an odb. Chunks count as their blob is read."""
         self.objects.add(oid)
         with _noting(oid, self.bad_objects):
-            kind, payload = super()._read(oid, most)
-        self._count(len(payload))
+            kind, payload = super().load(oid, *([most] if most >= 0 else []))
+        if isinstance(payload, bytes):
+            self._count(len(payload))
         return kind, payload
 
     def check_fragment(self, oid: Oid, check: Callable[[bytes], T]) -> T:
@@ -64,16 +67,8 @@ class _Reading(Odb):
 
     def check_blob(self, oid: Oid) -> int:
         """A blob's length, once each stored byte was checked, and its oid. Raises NotFound, Corrupt."""
-        self.objects.add(oid)
         with _noting(oid, self.bad_objects):
-            read, size = self.open_frame(oid)
-            try:
-                frame.check_stream(read, size)
-                length = sum(map(len, blobs.payload(oid, read, size)))
-            except Corrupt as e:
-                raise self.damaged(oid, e.message) from None
-        self._count(length)
-        return length
+            return sum(map(len, self.iter_blob(oid)))
 
     def _count(self, size: int) -> None:
         with self._lock:

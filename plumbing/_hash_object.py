@@ -106,7 +106,7 @@ def _blob(source: str | BinaryIO) -> tuple[Oid, int]:
         except OSError as e:
             raise Storage(f"cannot read '{source}': {e.strerror}") from None
     hasher, length = frame.new_hasher(frame.BLOB), 0
-    while data := source.read(frame.CHUNK):
+    while data := source.read(frame.RANGE):
         hasher.update(data)
         length += len(data)
     return Oid(hasher.hexdigest()), length

@@ -125,7 +125,7 @@ def _text(repository: Repository, oid: Oid, lines: int) -> str | None:
     """The first lines of a blob, or None if it is not text."""
     from codecs import getincrementaldecoder
 
-    first = next(repository.odb.iter_blob(oid), b"")
+    first = repository.odb.read_range(oid, 0, _TEXT + 1)
     try:
         text = getincrementaldecoder("utf-8")().decode(first[:_TEXT], final=len(first) <= _TEXT)
     except UnicodeDecodeError:

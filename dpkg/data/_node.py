@@ -8,7 +8,7 @@ import keyword
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dpkg.command import clean, count, grid, shorten
 from dpkg.errors import NotFound, Usage
@@ -345,6 +345,13 @@ class Blob(Node):
         """The bytes in pieces, for files larger than memory; verified before the last piece."""
         return self._repository.odb.iter_blob(self.oid)
 
+    def open(self) -> BinaryIO:
+        """The blob as a file to read and seek in, as pandas and pyarrow take it: only the parts that are read are got.
+
+        Each part is verified as it is read.
+        """
+        return self._repository.odb.open_blob(self.oid)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file to `path`, which appears whole or not at all."""
         from contextlib import suppress
@@ -368,7 +375,7 @@ class Blob(Node):
         return self._entry.bytes
 
     def __repr__(self) -> str:
-        return f"{self._title(shorten(self.nbytes))}  .read(), .text(), .save(path)"
+        return f"{self._title(shorten(self.nbytes))}  .read(), .text(), .open(), .save(path)"
 
 
 def _lines(rows: Sequence[tuple[str, ...]], right: str = "") -> list[str]:

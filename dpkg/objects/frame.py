@@ -1,7 +1,7 @@
 """The frame that an object is stored in (spec/storage.md): a header of 64 bytes, then the payload, plain or compressed.
 
-What is wrong with stored bytes is Corrupt, whatever they are. Payloads are never larger than the header says, and
-memory for them is only taken as they are decoded.
+A blob of more than `LARGE` bytes is stored as a list of its chunks (`chunks`), so that every frame fits into memory.
+What is wrong with stored bytes is Corrupt, whatever they are. Payloads are never larger than the header says.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from blake3 import blake3
 
 from dpkg.errors import Corrupt, Format
 from dpkg.objects.canonical_json import MAX_BYTES
-from dpkg.oid import Oid, context, digest
+from dpkg.oid import context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import BinaryIO, Literal
 
     import zstandard
@@ -39,13 +39,18 @@ MAGIC = b"dpkgobj\0"
 HEADER = struct.Struct("<8sBBB5sQQ32s")  # magic, version, kind, codec, zeros, payload length, stored length, digest
 VERSION = 0
 _ZEROS, _UNSEALED = bytes(5), bytes(32)
-NONE, ZSTD = 0, 1
-CHUNK = 1 << 20  # bytes of payload in memory at a time
-RANGE = 4 << 20  # bytes read from a store at a time
+NONE, ZSTD, CHUNKS = 0, 1, 2
+CHUNK = 1 << 20  # bytes of what is made or written at a time
+RANGE = 4 << 20  # bytes read at a time of what is larger
+LARGE = 4 << 20  # bytes of a blob; those of more are stored in chunks (STO-30)
+CHUNK_LEAST = 64 << 10  # bytes of a chunk that is not the last
+CHUNK_RECORD = struct.Struct("<32sQ")  # of a chunk: its oid, where it ends in the blob
+CHUNKS_MOST = 1 << 22  # records in a list
 
-_LEVEL = 3
 _STEP = 1 << 10  # bytes decompressed at a time: what comes out is at most 32,768 times as many
-_SAMPLE = 256 << 10  # of a larger payload, the part that tells whether it shrinks
+_BIG = 256 << 10  # bytes of payload; of more a sample tells whether it shrinks, and speed counts
+_LEVEL, _LEVEL_BIG = 3, 1
+_SAMPLES, _SAMPLE = 4, 16 << 10  # parts of a big payload, and the bytes of each
 _SMALL = {COMMIT: 4096}  # payloads below this, or 256, are stored as they are: `log` need not load zstandard
 
 
@@ -76,7 +81,7 @@ def parse_header(data: bytes, size: int | None = None) -> Header:
     kind = KINDS.get(code)
     if kind is None:
         raise Corrupt(f"the frame holds an object of the unknown kind {code}")
-    if codec not in (NONE, ZSTD):
+    if codec not in (NONE, ZSTD, CHUNKS):
         raise Corrupt(f"the frame is compressed by the unknown codec {codec}")
     if zeros != bytes(5):
         raise Corrupt("reserved bytes of the frame's header are not zero")
@@ -84,7 +89,23 @@ def parse_header(data: bytes, size: int | None = None) -> Header:
         raise Corrupt(f"the frame has {size - HEADER.size:,} stored bytes, and its header says {stored:,}")
     if (codec == NONE and stored != length) or (kind != BLOB and length > MAX_BYTES):
         raise Corrupt(f"the frame's payload length, {length:,}, is impossible")
+    if (codec == CHUNKS) != (kind == BLOB and length > LARGE):
+        raise Corrupt(f"a {kind} of {length:,} bytes is {'in chunks' if codec == CHUNKS else 'in one piece'}")
+    if codec == CHUNKS and stored not in range(0, most_listed(length) + 1, CHUNK_RECORD.size):
+        raise Corrupt(f"a list of chunks cannot have the length of {stored:,} bytes")
     return Header(kind, codec, length, stored, frame_digest)
+
+
+def most_listed(length: int) -> int:
+    """The most bytes that the list of the chunks of a blob of `length` bytes has."""
+    return CHUNK_RECORD.size * min(CHUNKS_MOST, length // CHUNK_LEAST + 1)
+
+
+def most_stored(length: int) -> int:
+    """The most bytes that the frame of an object of `length` bytes has, at any compression."""
+    if length > MAX_BYTES:
+        return HEADER.size + most_listed(length)
+    return HEADER.size + length + (length >> 7) + 1024  # zstd's worst case is a little more than its input
 
 
 def new_hasher(kind: Kind) -> blake3:
@@ -92,26 +113,32 @@ def new_hasher(kind: Kind) -> blake3:
     return blake3() if kind == BLOB else blake3(derive_key_context=context(kind))
 
 
-# Whole frames
+# Frames
 
 
 def pack(kind: Kind, payload: bytes) -> bytes:
-    """The frame of `payload`."""
-    if kind != BLOB and len(payload) > MAX_BYTES:
-        raise Format(f"a {kind} of {len(payload):,} bytes is larger than {MAX_BYTES:,}")
+    """The frame of `payload`, which is not in chunks."""
+    return b"".join(pack_parts(kind, payload))
+
+
+def pack_parts(kind: Kind, payload: bytes | memoryview) -> tuple[bytes, bytes | memoryview]:
+    """The frame of `payload` in two parts, the header and what is stored: a large payload is not copied for it."""
+    most = LARGE if kind == BLOB else MAX_BYTES
+    if len(payload) > most:
+        raise Format(f"a {kind} of {len(payload):,} bytes is larger than {most:,}")
     codec, stored = NONE, payload
-    if len(payload) >= _SMALL.get(kind, 256) and (len(payload) <= 2 * _SAMPLE or _shrinks(payload[:_SAMPLE])):
-        compressed = _compressor().compress(payload)
+    if len(payload) >= _SMALL.get(kind, 256) and (len(payload) <= _BIG or _shrinks(payload)):
+        compressed = _compressor(_LEVEL if len(payload) <= _BIG else _LEVEL_BIG).compress(payload)
         if _saves(compressed, payload):
             codec, stored = ZSTD, compressed
-    return _sealed(kind, codec, len(payload), stored)
+    return _start(kind, codec, len(payload), stored), stored
 
 
 def pack_all(kind: Kind, payloads: Sequence[bytes]) -> list[bytes]:
     """The frames of small payloads, of no more than 1 MiB each: compressed by one call, during which other threads run."""
     least = _SMALL.get(kind, 256)
     tried = [payload for payload in payloads if len(payload) >= least]
-    together = getattr(_compressor(), "multi_compress_to_buffer", None) if tried else None  # CPython's has it
+    together = getattr(_compressor(_LEVEL), "multi_compress_to_buffer", None) if tried else None  # CPython's has it
     if together is None:
         return [pack(kind, payload) for payload in payloads]
     compressed = iter(together(tried))
@@ -125,18 +152,32 @@ def pack_all(kind: Kind, payloads: Sequence[bytes]) -> list[bytes]:
     return frames
 
 
+def pack_chunks(length: int, records: bytes) -> bytes:
+    """The frame of a blob of `length` bytes that is in chunks."""
+    return _sealed(BLOB, CHUNKS, length, records)
+
+
 def _sealed(kind: Kind, codec: int, length: int, stored: bytes) -> bytes:
     """A frame of bytes that are stored as they are."""
+    return _start(kind, codec, length, stored) + stored
+
+
+def _start(kind: Kind, codec: int, length: int, stored: bytes | memoryview) -> bytes:
+    """The header of a frame of these stored bytes."""
     header = HEADER.pack(MAGIC, VERSION, CODES[kind], codec, _ZEROS, length, len(stored), _UNSEALED)
-    return b"".join((header[:32], blake3(header).update(stored).digest(), stored))
+    return header[:32] + blake3(header).update(stored).digest()
 
 
 def unpack(frame: bytes) -> tuple[Kind, bytes]:
-    """The kind and the payload of a frame, all checked but the oid, which the caller knows (STO-2). Raises Corrupt."""
+    """The kind and the payload of a frame, all checked but the oid, which the caller knows (STO-2). Raises Corrupt.
+
+    Not for a blob in chunks: its payload is elsewhere.
+    """
     header = check(frame)
-    if header.codec == NONE:
-        return header.kind, frame[HEADER.size :]
-    return header.kind, b"".join(_decompress(lambda start, length: frame[start : start + length], header))
+    if header.codec == CHUNKS:
+        raise Corrupt("it is in chunks where it must be in one piece")
+    stored = memoryview(frame)[HEADER.size :]
+    return header.kind, bytes(stored) if header.codec == NONE else _decompress(stored, header.length)
 
 
 def check(frame: bytes) -> Header:
@@ -148,59 +189,15 @@ def check(frame: bytes) -> Header:
     return header
 
 
-# Frames too large for memory
-
-
 def check_stream(read: Read, size: int) -> Header:
     """As `check`, for a frame of `size` bytes that `read` gives in ranges."""
     header = parse_header(read(0, HEADER.size), size)
-    hasher = blake3(Header(header.kind, header.codec, header.length, header.stored, bytes(32)).pack())
-    for chunk in _ranges(read, HEADER.size, header.stored):
-        hasher.update(chunk)
+    hasher = blake3(Header(header.kind, header.codec, header.length, header.stored, _UNSEALED).pack())
+    for at in range(HEADER.size, size, RANGE):
+        hasher.update(read(at, min(RANGE, size - at)))
     if hasher.digest() != header.digest:
         raise Corrupt("the frame's bytes do not match its digest")
     return header
-
-
-def pack_file(kind: Kind, source: BinaryIO, out: BinaryIO) -> tuple[Oid, int]:
-    """Write the frame of what `source` holds from its position on to `out` (open for reading too); its oid and length.
-
-    One pass over `source`, in bounded memory. `out` must end at its position; it is read once more, as the digest
-    covers the header, which is known last.
-    """
-    chunk = read_full(source, CHUNK)
-    if len(chunk) < CHUNK:
-        out.write(pack(kind, chunk))
-        return digest(kind, chunk), len(chunk)
-    base, hasher, length = out.tell(), new_hasher(kind), 0
-    out.write(bytes(HEADER.size))
-    codec = ZSTD if _shrinks(chunk[:_SAMPLE]) else NONE
-    press = _new_compressor().compressobj() if codec == ZSTD else None
-    while chunk:
-        hasher.update(chunk)
-        length += len(chunk)
-        out.write(press.compress(chunk) if press else chunk)
-        chunk = read_full(source, CHUNK)
-    if press:
-        out.write(press.flush())
-    end = out.tell()
-    header = Header(kind, codec, length, end - base - HEADER.size, bytes(32)).pack()
-    whole = blake3(header)
-    out.seek(base + HEADER.size)
-    while chunk := out.read(CHUNK):
-        whole.update(chunk)
-    out.seek(base)
-    out.write(header[:32] + whole.digest())
-    out.seek(end)
-    return Oid(hasher.hexdigest()), length
-
-
-def iter_payload(read: Read, size: int) -> Iterator[bytes]:
-    """The payload, in pieces, of a frame of `size` bytes. The consumer checks the oid. Raises Corrupt."""
-    header = parse_header(read(0, HEADER.size), size)
-    if header.codec == NONE:
-        return _ranges(read, HEADER.size, header.stored)
-    return _decompress(read, header)
 
 
 def read_full(source: BinaryIO, length: int) -> bytes:
@@ -215,69 +212,59 @@ def read_full(source: BinaryIO, length: int) -> bytes:
     return b"".join(parts)
 
 
-def _ranges(read: Read, start: int, length: int) -> Iterator[bytes]:
-    for at in range(start, start + length, RANGE):
-        wanted = min(RANGE, start + length - at)
-        data = read(at, wanted)
-        if len(data) != wanted:
-            raise Corrupt("the frame ended while it was read")
-        yield data
-
-
 # Compression
 
 
-def _new_compressor() -> zstandard.ZstdCompressor:
-    import zstandard
-
-    return zstandard.ZstdCompressor(level=_LEVEL)
-
-
 class _PerThread(_local):
-    """One compressor for each thread: to make one costs more than to compress a small object."""
+    """A compressor for each thread and level: to make one costs more than to compress a small object."""
 
-    compressor: zstandard.ZstdCompressor | None = None
+    def __init__(self) -> None:
+        self.compressors: dict[int, zstandard.ZstdCompressor] = {}
 
 
 _per_thread = _PerThread()
 
 
-def _compressor() -> zstandard.ZstdCompressor:
-    made = _per_thread.compressor
+def _compressor(level: int) -> zstandard.ZstdCompressor:
+    made = _per_thread.compressors.get(level)
     if made is None:
-        made = _per_thread.compressor = _new_compressor()
+        import zstandard
+
+        made = _per_thread.compressors[level] = zstandard.ZstdCompressor(level=level)
     return made
 
 
-def _shrinks(sample: bytes) -> bool:
-    return _saves(_compressor().compress(sample), sample)
-
-
-def _saves(compressed: bytes, payload: bytes) -> bool:
+def _saves(compressed: bytes, payload: bytes | memoryview) -> bool:
     return len(compressed) <= len(payload) - max(1, len(payload) >> 5)
 
 
-def _decompress(read: Read, header: Header) -> Iterator[bytes]:
-    """The payload of the one zstd frame that `read` gives, exactly as long as the header says."""
+def _shrinks(payload: bytes | memoryview) -> bool:
+    """Whether samples of a big payload say that it is worth the time: what is compressed already is left as it is."""
+    step = (len(payload) - _SAMPLE) // (_SAMPLES - 1)
+    sample = b"".join(payload[at : at + _SAMPLE] for at in range(0, _SAMPLES * step, step))
+    return len(_compressor(_LEVEL_BIG).compress(sample)) <= len(sample) - (len(sample) >> 3)
+
+
+def _decompress(stored: memoryview, length: int) -> bytes:
+    """The payload of `length` bytes in one zstd frame, and no more of it than that (STO-2)."""
     import zstandard
 
-    inflate = zstandard.ZstdDecompressor().decompressobj()
-    left = header.length
     try:
-        for data in _ranges(read, HEADER.size, header.stored):
-            view = memoryview(data)
-            for at in range(0, len(view), _STEP):
-                if inflate.eof:
-                    raise Corrupt("bytes follow the frame's compressed payload")
-                out = inflate.decompress(view[at : at + _STEP])
-                left -= len(out)
-                if left < 0:
-                    raise Corrupt("the frame decodes to more bytes than its header says")
-                for start in range(0, len(out), CHUNK):
-                    yield out[start : start + CHUNK]
+        if zstandard.frame_content_size(stored) == length:  # then no more memory is taken, and it is faster
+            return zstandard.ZstdDecompressor().decompress(stored, allow_extra_data=False)
+        inflate = zstandard.ZstdDecompressor().decompressobj()
+        parts, left = [], length
+        for at in range(0, len(stored), _STEP):
+            if inflate.eof:
+                raise Corrupt("bytes follow the frame's compressed payload")
+            parts.append(inflate.decompress(stored[at : at + _STEP]))
+            left -= len(parts[-1])
+            if left < 0:
+                raise Corrupt("the frame decodes to more bytes than its header says")
     except zstandard.ZstdError as error:
         raise Corrupt(f"the frame cannot be decompressed: {error}") from None
     if left or not inflate.eof:
         raise Corrupt(f"the frame decodes to {left:,} bytes fewer than its header says")
     if inflate.unused_data:
         raise Corrupt("bytes follow the frame's compressed payload")
+    return b"".join(parts)

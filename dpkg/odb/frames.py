@@ -14,6 +14,7 @@ from dpkg.objects.pack import Packed
 from dpkg.odb.layout import OBJECTS, object_key, oid_of_key
 from dpkg.odb.packs import Packs
 from dpkg.store.base import is_remote
+from dpkg.store.local import LocalBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,6 +41,7 @@ class Run(NamedTuple):
 
 _GAP = 64 << 10  # bytes between two frames that are read along rather than asked for apart
 _RUN = 4 << 20  # bytes read at once
+_WORTH = 256 << 10  # bytes; in a folder a larger frame is not worth packing, which would copy and hash it once more
 _FEW = 8  # objects
 
 
@@ -225,13 +227,17 @@ class Frames:
 
     # Writing
 
-    def put(self, oid: Oid, data: bytes) -> None:
-        """Store a frame, also over a damaged one."""
-        if self._packer is not None and len(data) <= pack.MOST_BYTES:
-            self._packer.add(oid, data)
+    def put(self, oid: Oid, *parts: bytes | memoryview) -> None:
+        """Store a frame, given in one part or several, also over a damaged one."""
+        if self._packer is not None and sum(map(len, parts)) <= (_WORTH if self._local else pack.MOST_BYTES):
+            self._packer.add(oid, b"".join(parts))
+            return
+        key = object_key(oid)
+        self.note(key)
+        if isinstance(self.backend, LocalBackend):
+            self.backend.put_parts(key, parts)
         else:
-            self.note(object_key(oid))
-            self.backend.put(object_key(oid), data)
+            self.backend.put(key, b"".join(parts))
 
     @contextmanager
     def packing(self) -> Iterator[None]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 from dpkg.errors import Corrupt, NotFound, Usage
 from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
+from dpkg.objects.chunks import ChunkList, is_listed, unpack
 from dpkg.odb import blobs
 from dpkg.odb.frames import Frames
 from dpkg.odb.held import Held
@@ -15,7 +17,6 @@ from dpkg.odb.layout import FRAGMENTS, fragment_key, object_key, oid_of_key
 from dpkg.odb.small import SmallBlobs
 from dpkg.oid import Oid, digest
 from dpkg.store.base import is_remote
-from dpkg.store.local import LocalBackend, Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     Place = Literal["object", "fragment"]
 
 _HEX = frozenset("0123456789abcdef")
-_MOST_STORED = frame.HEADER.size + MAX_BYTES + (MAX_BYTES >> 7) + 1024  # zstd's worst case is a little more
+_MOST_STORED = frame.most_stored(MAX_BYTES)
+_MOST_BLOB = frame.most_stored(1 << 63)  # the longest list of chunks
 _DAMAGED = "get it again from another store that has it; other objects are not affected"
 _MISSING = "check the id, or get what is missing from the store that it came from"
 
@@ -91,37 +93,48 @@ class Odb:
     def read(self, oid: Oid, kind: Kind) -> bytes:
         """The payload of the object, which is of `kind`. Raises NotFound, and Corrupt if its bytes are not its own."""
         # More than the most that such an object has is not taken from wherever this is (STO-2).
-        found, payload = self._read(oid, None if kind == frame.BLOB else _MOST_STORED)
+        found, payload = self._read(oid, _MOST_BLOB if kind == frame.BLOB else _MOST_STORED)
         if found != kind:
             raise Corrupt(f"object {oid} is a {found} where a {kind} must be", "check what names it")
         return payload
 
     def read_any(self, oid: Oid) -> tuple[Kind, bytes]:
         """The kind and the payload of the object. Raises NotFound, and Corrupt if its bytes are not its own."""
-        return self._read(oid, None)
+        return self._read(oid, _MOST_BLOB)
 
-    def _read(self, oid: Oid, most: int | None) -> tuple[Kind, bytes]:
+    def _read(self, oid: Oid, most: int) -> tuple[Kind, bytes]:
         if self.held is not None and (found := self.held.get(oid)) is not None:
             return found
-        try:
-            kind, payload = self._unpacked(oid, self.frames.get(oid, most))
-        except Corrupt as error:
-            found = self._whole_copy(oid, most)
-            if found is None:
-                raise self.damaged(oid, error.message) from None
-            kind, payload = found
+        kind, payload = self.load(oid, most)
+        if isinstance(payload, ChunkList):
+            return kind, b"".join(blobs.joined(self, oid, payload))
         if self.held is not None:
             self.held.put(oid, kind, payload)
         return kind, payload
 
+    def load(self, oid: Oid, most: int = _MOST_BLOB) -> tuple[Kind, bytes | ChunkList]:
+        """The kind and the payload of an object as it is stored now, of a large blob its chunks. Raises NotFound, Corrupt.
+
+        Of its frame no more than `most` bytes are taken.
+        """
+        try:
+            return self._unpacked(oid, self.frames.get(oid, most))
+        except Corrupt as error:
+            found = self._whole_copy(oid, most)
+            if found is None:
+                raise self.damaged(oid, error.message) from None
+            return found
+
     @staticmethod
-    def _unpacked(oid: Oid, data: bytes) -> tuple[Kind, bytes]:
+    def _unpacked(oid: Oid, data: bytes) -> tuple[Kind, bytes | ChunkList]:
+        if is_listed(data):
+            return frame.BLOB, unpack(data)
         kind, payload = frame.unpack(data)
         if digest(kind, payload) != oid:
             raise Corrupt("its bytes are those of another object")
         return kind, payload
 
-    def _whole_copy(self, oid: Oid, most: int | None) -> tuple[Kind, bytes] | None:
+    def _whole_copy(self, oid: Oid, most: int) -> tuple[Kind, bytes | ChunkList] | None:
         """An object of which one copy is damaged, from another."""
         for data in self.frames.copies(oid, most):
             with suppress(Corrupt):
@@ -146,7 +159,9 @@ class Odb:
         def hold(run: Run) -> None:
             for oid, data in self.frames.read_run(run):
                 with suppress(Corrupt):
-                    held.put(oid, *self._unpacked(oid, data))
+                    kind, payload = self._unpacked(oid, data)
+                    if isinstance(payload, bytes):
+                        held.put(oid, kind, payload)
 
         def read(oid: Oid) -> None:
             with suppress(NotFound, Corrupt):
@@ -157,6 +172,8 @@ class Odb:
 
     def write(self, kind: Kind, payload: bytes) -> Oid:
         """Store an object, if it is not there; its oid. It lasts once `sync` returns."""
+        if kind == frame.BLOB and len(payload) > frame.LARGE:
+            return blobs.write(self, BytesIO(payload))[0]
         oid = digest(kind, payload)
         if not self.stored(oid, len(payload)):
             self.put_frame(oid, frame.pack(kind, payload))
@@ -181,38 +198,26 @@ class Odb:
         """The blob's bytes in pieces, in bounded memory. Raises NotFound; Corrupt comes before the last piece."""
         return blobs.pieces(self, oid)
 
+    def read_range(self, oid: Oid, start: int, length: int) -> bytes:
+        """`length` bytes of a blob from `start`, fewer only where it ends; of a large one only chunks that hold them are read.
+
+        Raises NotFound, Corrupt, Usage.
+        """
+        return blobs.read_range(self, oid, start, length)
+
+    def open_blob(self, oid: Oid) -> BinaryIO:
+        """The blob as a file to read and seek in: only what is read of a large one is got. Raises NotFound, Corrupt."""
+        from dpkg.odb.blobfile import open_blob
+
+        return open_blob(self, oid)
+
     def open_frame(self, oid: Oid) -> tuple[Read, int]:
         """What reads ranges of an object's stored bytes, and how many there are. One request for a small object."""
         return self.frames.open(oid)
 
-    def put_frame(self, oid: Oid, data: bytes) -> None:
+    def put_frame(self, oid: Oid, *parts: bytes | memoryview) -> None:
         """Store an object's frame, which the caller has checked, also over a damaged one."""
-        self.frames.put(oid, data)
-
-    def new_frame(self) -> BinaryIO:
-        """An empty file, open for writing and reading, for a frame too large for memory: `adopt_frame` stores it."""
-        from tempfile import TemporaryFile
-
-        if isinstance(self.backend, LocalBackend):
-            return cast("BinaryIO", self.backend.scratch())
-        return cast("BinaryIO", TemporaryFile())
-
-    def adopt_frame(self, oid: Oid, file: BinaryIO) -> None:
-        """Store the frame in a file of `new_frame`, as `put_frame` does, and close it."""
-        self.frames.note(object_key(oid))
-        if isinstance(file, Scratch):
-            cast("LocalBackend", self.backend).adopt(object_key(oid), file)
-            return
-        with file:
-            file.seek(0)
-            self.backend.put(object_key(oid), file)
-
-    def discard_frame(self, file: BinaryIO) -> None:
-        """Close and drop a file of `new_frame` that was not adopted."""
-        if isinstance(file, Scratch):
-            cast("LocalBackend", self.backend).discard(file)
-        else:
-            file.close()
+        self.frames.put(oid, *parts)
 
     # Fragments, as opaque bytes: dpkg.arrow knows what is in them
 

@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from dpkg.errors import Corrupt, Format, NotFound, Usage
 from dpkg.objects import frame, pack
+from dpkg.objects.chunks import unpack
 from dpkg.objects.pack import Packed
 from dpkg.odb.layout import PACKS, pack_key, pack_of_key
 from dpkg.oid import Oid, digest
@@ -32,27 +33,30 @@ if TYPE_CHECKING:
 
 _AGAIN = "get it again from where it came from"
 _ID = re.compile("[0-9a-f]{4,64}")
-_WHOLE = 4 << 20  # bytes, of a frame and of its payload, up to which a frame is checked in memory
 
 
 def check_frame(oid: Oid, read: Read, size: int) -> Header:
     """The header of the frame of `size` bytes that `read` gives, which is whole and that of `oid`. Raises Corrupt.
 
-    In bounded memory. Every stored byte is checked, and what it decodes to.
+    Every stored byte is checked, and what it decodes to. Of a blob in chunks the list is: its chunks may be elsewhere, so that
+    who reads the blob checks whether they are it.
     """
-    header = frame.parse_header(read(0, frame.HEADER.size), size)
-    if max(size, header.length) <= _WHOLE:
-        kind, payload = frame.unpack(read(0, size))
-        found = digest(kind, payload)
-    else:
-        frame.check_stream(read, size)
-        hasher = frame.new_hasher(header.kind)
-        for piece in frame.iter_payload(read, size):
-            hasher.update(piece)
-        found = Oid(hasher.hexdigest())
-    if found != oid:
+    header, data = _frame(read, size)
+    if header.codec == frame.CHUNKS:
+        unpack(data)
+        return header
+    kind, payload = frame.unpack(data)
+    if digest(kind, payload) != oid:
         raise Corrupt("its bytes are those of another object")
     return header
+
+
+def _frame(read: Read, size: int) -> tuple[Header, bytes]:
+    """A frame of `size` bytes, and its header, which is right about that; no more is read than such an object takes."""
+    header = frame.parse_header(read(0, frame.HEADER.size), size)
+    if size > frame.most_stored(header.length):
+        raise Corrupt(f"it takes {size:,} bytes, and has {header.length:,}")
+    return header, read(0, size)
 
 
 def reading(data: bytes) -> Read:
@@ -121,16 +125,12 @@ class PackFile:
         try:
             header = frame.parse_header(self._read(at, frame.HEADER.size))
             entry = Packed(Oid("0" * 64), header.kind, at, frame.HEADER.size + header.stored, header.length)
-            read = self.reader(entry)
             if at + entry.size > self.size:
                 return None
-            frame.check_stream(read, entry.size)
-            hasher = frame.new_hasher(header.kind)
-            for piece in frame.iter_payload(read, entry.size):
-                hasher.update(piece)
-        except Corrupt:
+            kind, payload = frame.unpack(_frame(self.reader(entry), entry.size)[1])
+        except Corrupt:  # also a list of chunks: which blob's it is, it does not say
             return None
-        return entry._replace(oid=Oid(hasher.hexdigest()))
+        return entry._replace(oid=digest(kind, payload))
 
     def _read(self, at: int, length: int) -> bytes:
         try:
@@ -268,18 +268,8 @@ def adopt(backend: Backend, pack_id: Oid, found: PackFile) -> None:
 
 
 def keep_frame(odb: Odb, oid: Oid, read: Read, size: int) -> None:
-    """Store a frame that was checked and that nobody writes to, in bounded memory."""
-    if size <= frame.RANGE:
-        odb.put_frame(oid, read(0, size))
-        return
-    out = odb.new_frame()
-    try:
-        for at in range(0, size, frame.RANGE):
-            out.write(read(at, min(frame.RANGE, size - at)))
-        odb.adopt_frame(oid, out)
-    except BaseException:
-        odb.discard_frame(out)
-        raise
+    """Store a frame that was checked."""
+    odb.put_frame(oid, read(0, size))
 
 
 def is_id(text: str) -> bool:

@@ -175,10 +175,15 @@ class LocalBackend:
     # Writing
 
     def put(self, key: str, data: bytes | BinaryIO) -> None:
+        self.put_parts(key, [data])
+
+    def put_parts(self, key: str, parts: Iterable[bytes | memoryview | BinaryIO]) -> None:
+        """As `put`, of bytes that are not in one piece, and need not be copied into one."""
         check_key(key)
         with self.scratch() as file:
             try:
-                _fill(file, data)
+                for data in parts:
+                    _fill(file, data)
             except BaseException:
                 self.discard(file)
                 raise
@@ -330,7 +335,7 @@ class LocalBackend:
         return sorted((stat for _, stat in old), key=lambda stat: stat.key)
 
 
-def _fill(file: Scratch, data: bytes | BinaryIO) -> None:
+def _fill(file: Scratch, data: bytes | memoryview | BinaryIO) -> None:
     if isinstance(data, (bytes, bytearray, memoryview)):
         file.write(data)
         return

@@ -230,7 +230,7 @@ def test_a_table_and_a_blob_show_themselves(store: Any) -> None:
     ]
     assert "&lt;b&gt;" in tree.t._repr_html_()
     assert "<b></td>" not in tree.t._repr_html_()
-    assert repr(tree.f) == f"<{tree.f.expr}  1.5 kB>  .read(), .text(), .save(path)"
+    assert repr(tree.f) == f"<{tree.f.expr}  1.5 kB>  .read(), .text(), .open(), .save(path)"
     assert "1.5 kB" in tree.f._repr_html_()
 
 

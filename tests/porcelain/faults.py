@@ -12,6 +12,7 @@ import pytest
 
 import dpkg
 from dpkg import repository
+from dpkg.odb import Odb
 from dpkg.store import open_backend
 from dpkg.store.local import LocalBackend
 from dpkg.store.memory import MemoryBackend
@@ -82,6 +83,11 @@ def stored(url: str) -> dict[str, int]:
     """Every object and fragment of a store, with its size."""
     backend = open_backend(url)
     return {s.key: s.size for prefix in ("objects/", "fragments/") for s in backend.list(prefix)}
+
+
+def contents(url: str) -> dict[str, int]:
+    """Every object and fragment of a store, with its size, wherever it is: in packs too."""
+    return {oid: size for _, oid, size in Odb(open_backend(url)).iter_oids()}
 
 
 def refs(url: str) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import Counter, healthy, refs, stored, tip, watching
+from faults import Counter, contents, healthy, refs, stored, tip, watching
 from packages import numbers
 
 import dpkg
@@ -116,7 +116,7 @@ def test_install_from_memory(store: Any) -> None:
     there = type(store)("memory://install")
     there.commit(PKG, {"t": numbers(), "big": random.Random(0).randbytes(9 << 20)})
     dpkg.install(PKG, "memory://install", store="memory://installed")
-    assert stored("memory://installed") == stored("memory://install")
+    assert contents("memory://installed") == contents("memory://install")
     dpkg.install(PKG, "memory://install")
     assert healthy(store.url)
 

@@ -8,7 +8,7 @@ import shlex
 from typing import Any
 
 import pytest
-from faults import Counter, healthy, refs, stored, tip, watching
+from faults import Counter, contents, healthy, refs, stored, tip, watching
 from packages import history, numbers
 
 import dpkg
@@ -82,7 +82,7 @@ def test_push_to_memory(store: Any) -> None:
     """A backend that is no folder."""
     store.commit(PKG, {"t": numbers(), "big": random.Random(0).randbytes(9 << 20)})
     dpkg.push(PKG, "memory://push")
-    assert stored("memory://push") == stored(store.url)
+    assert contents("memory://push") == contents(store.url)
     assert healthy("memory://push")
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 import reader
+import vector_chunks
 import vector_inputs
 import vector_packs
 import vector_tables
@@ -31,6 +32,7 @@ INPUTS: dict[str, Callable[[], list[Case]]] = {
     "refs": vector_tables.refs,
     "frames": vector_tables.frames,
     "packs": vector_packs.packs,
+    "chunks": vector_chunks.chunks,
 }
 
 

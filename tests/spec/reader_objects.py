@@ -196,6 +196,7 @@ def ref_value(entries: Sequence[Json]) -> str | None:
 # -------------------------------------------------------------------------------------------------------------- frames
 
 MAGIC = b"dpkgobj\0"
+LARGE = 4_194_304  # bytes of the largest blob in one piece
 FRAME_KINDS = {1: "blob", 2: "table", 3: "node", 4: "commit"}
 
 
@@ -213,13 +214,16 @@ def encode_frame(kind: str, payload: bytes, stored: bytes | None = None) -> byte
     return seal_frame(MAGIC + bytes([0, number, codec]) + bytes(5) + lengths + bytes(32) + stored)
 
 
-def decode_frame(frame: bytes, wanted: str) -> tuple[str, bytes]:
-    """The kind and payload of the frame of the object with the oid `wanted` (STO-2, STO-3)."""
+def decode_frame(frame: bytes, wanted: str, stored: dict[str, bytes] | None = None) -> tuple[str, bytes]:
+    """The kind and payload of the frame of the object with the oid `wanted` (STO-2, STO-3).
+
+    `stored` are the frames of other objects by oid: of the chunks of a blob.
+    """
     if len(frame) < 64:
         raise Refused("STO-2", "shorter than a header")
     if frame[:8] != MAGIC or frame[8] != 0:
         raise Refused("STO-2", "magic or version")
-    if frame[9] not in FRAME_KINDS or frame[10] not in (0, 1) or frame[11:16] != bytes(5):
+    if frame[9] not in FRAME_KINDS or frame[10] not in (0, 1, 2) or frame[11:16] != bytes(5):
         raise Refused("STO-2", "kind, codec or reserved bytes")
     payload_length = int.from_bytes(frame[16:24], "little")
     stored_length = int.from_bytes(frame[24:32], "little")
@@ -229,11 +233,56 @@ def decode_frame(frame: bytes, wanted: str) -> tuple[str, bytes]:
         raise Refused("STO-2", "lengths")
     if seal_frame(frame) != frame:
         raise Refused("STO-3", "digest")
+    if (frame[10] == 2) != (frame[9] == 1 and payload_length > LARGE):
+        raise Refused("STO-30", "in chunks or not")
+    if frame[10] == 2:
+        return "blob", read_chunks(frame, wanted, stored or {})
     payload = frame[64:] if frame[10] == 0 else unzstd(frame[64:], payload_length)
     kind = FRAME_KINDS[frame[9]]
     if oid(kind, payload) != wanted:
         raise Refused("STO-2", "oid")
     return kind, payload
+
+
+def list_chunks(frame: bytes) -> list[tuple[str, int, int]]:
+    """The chunks that the frame of a blob lists: oid, start, end (STO-30)."""
+    records = frame[64:]
+    if len(records) % 40 or len(records) > 40 * 4_194_304:
+        raise Refused("STO-30", "records")
+    found, start = [], 0
+    for at in range(0, len(records), 40):
+        end = int.from_bytes(records[at + 32 : at + 40], "little")
+        least = 65_536 if at + 40 < len(records) else 1
+        if not least <= end - start <= LARGE:
+            raise Refused("STO-30", "length of a chunk")
+        found.append((records[at : at + 32].hex(), start, end))
+        start = end
+    if start != int.from_bytes(frame[16:24], "little"):
+        raise Refused("STO-30", "the last end")
+    return found
+
+
+def read_chunks(frame: bytes, wanted: str, stored: dict[str, bytes]) -> bytes:
+    """The bytes of the blob `wanted`, whose frame lists chunks (STO-31)."""
+    payload = b""
+    for name, start, end in list_chunks(frame):
+        if name not in stored:
+            raise Refused("STO-31", "a chunk is missing")
+        kind, data = decode_frame(stored[name], name)
+        if kind != "blob" or len(data) != end - start:
+            raise Refused("STO-31", "a chunk of another kind or length")
+        payload += data
+    if oid("blob", payload) != wanted:
+        raise Refused("STO-31", "oid")
+    return payload
+
+
+def encode_chunks(chunks: Sequence[tuple[str, int]], length: int | None = None) -> bytes:
+    """The frame of a blob that lists chunks: the oid of each, and where it ends."""
+    records = b"".join(bytes.fromhex(name) + end.to_bytes(8, "little") for name, end in chunks)
+    length = chunks[-1][1] if length is None else length
+    lengths = length.to_bytes(8, "little") + len(records).to_bytes(8, "little")
+    return seal_frame(MAGIC + bytes([0, 1, 2]) + bytes(5) + lengths + bytes(32) + records)
 
 
 def unzstd(stored: bytes, length: int) -> bytes:

@@ -39,6 +39,7 @@ from reader_objects import (
     commit_text,
     decode_frame,
     decode_object,
+    list_chunks,
     ref_digest,
     ref_key,
     ref_value,
@@ -392,6 +393,13 @@ def _packs(form: Json) -> Json:
     return {"objects": objects}
 
 
+def _chunks(form: Json) -> Json:
+    stored = {name: pieces(parts) for name, parts in form["stored"].items()}
+    frame = pieces(form["pieces"])
+    _, payload = decode_frame(frame, form["oid"], stored)
+    return {"length": len(payload), "chunks": [[name, end] for name, _, end in list_chunks(frame)]}
+
+
 COMPUTE: dict[str, Callable[[Any], Any]] = {
     "oids": _oids,
     "canonical_json": _canonical_json,
@@ -407,5 +415,6 @@ COMPUTE: dict[str, Callable[[Any], Any]] = {
     "refs": _refs,
     "frames": _frames,
     "packs": _packs,
+    "chunks": _chunks,
 }
 NAMES: Sequence[str] = tuple(COMPUTE)

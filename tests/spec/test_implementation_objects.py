@@ -8,11 +8,12 @@ import reader
 from vector_cases import Case, cases, refused
 
 from dpkg import refs
-from dpkg.errors import Corrupt, DpkgError
-from dpkg.objects import canonical_json, frame
+from dpkg.copying import copy_blob
+from dpkg.errors import Corrupt, DpkgError, NotFound
+from dpkg.objects import canonical_json, chunks, frame
 from dpkg.objects.commit import Commit
 from dpkg.objects.node import Node
-from dpkg.odb import Odb, object_key
+from dpkg.odb import Odb, blobs, object_key
 from dpkg.oid import Oid, digest
 from dpkg.store.memory import MemoryBackend
 
@@ -167,3 +168,32 @@ def test_every_flipped_bit_of_a_frame_is_found() -> None:
             damaged[bit // 8] ^= 1 << bit % 8
             with pytest.raises(Corrupt):
                 frame.check(bytes(damaged))
+
+
+@pytest.mark.spec("STO-30", "STO-31")
+@pytest.mark.parametrize("case", cases("chunks"))
+def test_chunks(case: Case) -> None:
+    oid, expected = Oid(case["input"]["oid"]), case["expected"]
+    backend = MemoryBackend()
+    for name, parts in case["input"]["stored"].items():
+        backend.put(object_key(Oid(name)), reader.pieces(parts))
+    backend.put(object_key(oid), reader.pieces(case["input"]["pieces"]))
+    odb, other = Odb(backend), Odb(MemoryBackend())
+    if "refused" in expected:
+        for read in (
+            lambda: odb.read(oid, "blob"),
+            lambda: list(odb.iter_blob(oid)),
+            lambda: copy_blob(odb, other, oid, None),
+        ):
+            with pytest.raises((Corrupt, NotFound)):
+                read()
+        assert not other.has(oid)
+        return
+    assert [str(chunk) for chunk in blobs.chunks(odb, oid)] == [name for name, _ in expected["chunks"]]
+    assert len(odb.read(oid, "blob")) == expected["length"] == odb.size(oid)
+    copy_blob(odb, other, oid, expected["length"])
+    assert b"".join(other.iter_blob(oid)) == odb.read(oid, "blob")
+    ends = [end for _, end in expected["chunks"]]
+    lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    packed = chunks.pack((Oid(name), n) for (name, _), n in zip(expected["chunks"], lengths, strict=True))
+    assert packed == reader.pieces(case["input"]["pieces"])

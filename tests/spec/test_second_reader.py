@@ -32,6 +32,7 @@ FILES = [
     pytest.param("refs", marks=pytest.mark.spec("STO-6", "STO-7", "STO-8")),
     pytest.param("frames", marks=pytest.mark.spec("STO-2", "STO-3")),
     pytest.param("packs", marks=pytest.mark.spec("STO-16", "STO-17")),
+    pytest.param("chunks", marks=pytest.mark.spec("STO-30", "STO-31")),
 ]
 
 
