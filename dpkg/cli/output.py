@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 from dpkg import settings
@@ -93,17 +94,24 @@ def to_json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    from dataclasses import fields, is_dataclass
-
-    if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.repr}
+    if isinstance(value, str):
+        return str(value) if value.isascii() else value.encode(errors="backslashreplace").decode()
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, dict):
         return {_plain(str(k)): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    if isinstance(value, str):
-        return str(value).encode(errors="backslashreplace").decode()
-    return value
+    names = _members(type(value))  # type: ignore[arg-type]  # a type can be hashed
+    return value if names is None else {name: _plain(getattr(value, name)) for name in names}
+
+
+@cache
+def _members(kind: type) -> tuple[str, ...] | None:
+    """What is shown of a dataclass; None for another type."""
+    from dataclasses import fields, is_dataclass
+
+    return tuple(f.name for f in fields(kind) if f.repr) if is_dataclass(kind) else None
 
 
 def show_error(error: DpkgError, as_json: bool) -> None:
