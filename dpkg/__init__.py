@@ -24,6 +24,7 @@ _PORCELAIN = (
     "push",
     "remote",
     "repack",
+    "repair",
     "rm",
     "show",
     "tag",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from dpkg.porcelain._push import push as push
     from dpkg.porcelain._remote import remote as remote
     from dpkg.porcelain._repack import repack as repack
+    from dpkg.porcelain._repair import repair as repair
     from dpkg.porcelain._rm import rm as rm
     from dpkg.porcelain._show import show as show
     from dpkg.porcelain._tag import tag as tag

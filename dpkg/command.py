@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -76,8 +77,9 @@ class Opt(NamedTuple):
 
     @property
     def dest(self) -> str:
-        """The parameter's name."""
-        return next(f for f in self.flags.split() if f.startswith("--"))[2:].replace("-", "_")
+        """The parameter's name; one that Python keeps for itself has `_` after it."""
+        name = next(f for f in self.flags.split() if f.startswith("--"))[2:].replace("-", "_")
+        return name + "_" if iskeyword(name) else name
 
 
 class Command(NamedTuple):

@@ -31,7 +31,7 @@ LARGE = frame.LARGE  # bytes of payload; larger blobs are in chunks
 _ASKED = 1000  # chunks of which the target is asked at once
 _AHEAD, _AHEAD_REMOTE = 2, 8  # chunks of a blob that are on their way at once
 _few = BoundedSemaphore(4)  # large blobs that are on their way at once: their chunks are in memory
-_DAMAGED = "'dpk verify --repair REMOTE' there brings it from another store; nothing was published here"
+_DAMAGED = "'dpk repair --from REMOTE' there brings it from another store; nothing was published here"
 _MISSING = "the store that it should come from is not complete: 'dpk verify' there says what is missing"
 
 

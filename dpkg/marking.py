@@ -58,7 +58,7 @@ def mark(repository: Repository, floors: Floors | None = None) -> Marked:
     except (NotFound, Corrupt, Format) as error:
         raise Corrupt(
             f"a package in {repository.url} is not whole: {error.message}",
-            "'dpk verify' says what else is wrong, 'dpk verify --repair REMOTE' mends it; nothing was removed",
+            "'dpk verify' says what else is wrong, 'dpk repair --from REMOTE' mends it; nothing was removed",
         ) from None
     return Marked(oids)
 

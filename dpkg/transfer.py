@@ -346,7 +346,7 @@ class Transfer:
         try:
             found = check(data)
         except Corrupt as e:
-            hint = _FORGED if self.deep else "'dpk verify --repair REMOTE' brings it from another store"
+            hint = _FORGED if self.deep else "'dpk repair --from REMOTE' brings it from another store"
             raise Corrupt(f"{self.source.backend.url}: {e.message}", hint) from None
         self._put_fragment(oid, data)
         return found

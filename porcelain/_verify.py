@@ -7,46 +7,42 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt, count, shorten
+from dpkg.errors import Usage
 from dpkg.repository import Repository
 from dpkg.store.keys import TEMP
 
 if TYPE_CHECKING:
     from dpkg.command import Shown
-    from dpkg.oid import Oid
+    from dpkg.verifying import Check
 
 COMMAND = Command(
     "verify",
     "Check every stored byte, and that each commit has all it needs. Ends with 6 if anything is damaged or missing.",
     (
         Arg("package", "owner/name: only this package (default: the whole store)", optional=True, completes="package"),
+        Opt("--quick", "decode nothing: only digests of files, and that all is there"),
         Opt("--deep", "also decode every fragment, and recompute its values and statistics"),
-        Opt(
-            "--repair",
-            "bring what is damaged or missing from this folder, URL or remote",
-            str,
-            "REMOTE",
-            completes="remote",
-        ),
         STORE,
     ),
-    details="Every stored file carries a digest of its bytes, and that is what is checked; --deep also decodes what they hold and "
-    "compares it with the oids. Problems are listed, and none is an error of the command: it goes on to the end, and ends with 6.",
+    details="Every stored file carries a digest of its bytes: any byte that changed, and any file that was cut off, is found, "
+    "also by --quick. Without it objects are decoded too, and compared with their ids, and what fragments say of themselves with their "
+    "tables; --deep also decodes their values. Of a package the files are checked that hold what it reaches, packs as a whole. "
+    "Problems are listed, and none is an error of the command: it goes on to the end, and ends with 6. "
+    "What others write or move meanwhile is looked for again before it is said to be missing.",
     examples=(
         ("Check the whole store:", "dpk verify"),
-        (
-            "Check one package to the last value, and bring what is damaged from a remote:",
-            "dpk verify acme/shop --deep --repair origin",
-        ),
-        ("Check in a script, silent if all is well:", "dpk verify --quiet || echo damaged"),
+        ("Check one package to the last value:", "dpk verify acme/shop --deep"),
+        ("Check in a script, silent if all is well:", "dpk verify --quick --quiet || echo damaged"),
     ),
-    see=("install", "cat-object"),
+    see=("repair", "install", "cat-object"),
     prose=True,
+    json=2,
 )
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: `what` is damaged or missing, `where` the object, file or ref, and who needs it."""
+    """One thing that is wrong: `what` is damaged or missing, `where` the ref, commit and path that need it, or the file."""
 
     what: str
     where: str
@@ -55,14 +51,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was checked, what was repaired, and what is wrong still. `bytes` as decoded for objects, as stored for fragments."""
+    """What was checked, and what is wrong. `bytes` as they are stored."""
 
     store: str
     objects: int
     fragments: int
+    packs: int
     refs: int
     bytes: int
-    repaired: int  # files
     leftovers: int  # files that killed writers left in the folder, of a day or older; looked for in a whole store
     leftover_bytes: int
     problems: tuple[Problem, ...]
@@ -73,48 +69,51 @@ class Verified:
 
 
 def verify(
-    package: str | None = None, *, deep: bool = False, repair: str | None = None, store: str | None = None
+    package: str | None = None, *, quick: bool = False, deep: bool = False, store: str | None = None
 ) -> Verified:
-    """Check a store, or one package of it. Problems are in the result, not raised.
-
-    With `repair`, files that are missing or damaged are brought from another store, as far as that has them whole.
-    """
+    """Check a store, or one package of it. Problems are in the result, not raised. Raises Usage, NotFound."""
     from dpkg import verifying
 
+    if quick and deep:
+        raise Usage("--quick and --deep are not one check", "give one of them, or neither")
     repository = Repository(store)
     if package:
         repository.require(package)
-    source = Repository(repository.remote(repair)) if repair else None
-    brought: set[Oid] = set()
-    while True:
-        check = verifying.Check(repository, deep)
-        check.run(package)
-        if not (source and check.problems and verifying.repair(check, source.odb, brought)):
-            break  # else look again: what was missing may have hidden more that is
-    problems = tuple(Problem(*p) for p in check.problems)
-    odb, left = check.odb, [] if package else verifying.leftovers(repository)
+    check = verifying.Check(repository, verifying.level(quick, deep))
+    check.run(package)
+    left = [] if package else verifying.leftovers(repository)
+    files = check.files
     return Verified(
         store=repository.url,
-        objects=len(odb.objects),
-        fragments=len(odb.fragments),
+        objects=len(files.objects) + len((files.loose.keys() | files.packed.keys()) - files.objects.keys()),
+        fragments=len(files.fragments) + len(files.bad_fragments),
+        packs=len(files.checked_packs),
         refs=check.refs,
-        bytes=odb.bytes,
-        repaired=len(brought),
+        bytes=files.bytes,
         leftovers=len(left),
         leftover_bytes=sum(left),
-        problems=problems,
+        problems=problems(check),
     )
 
 
-def render(result: Verified) -> Iterator[Shown]:
-    if result.repaired:
-        yield (("green", "repaired "), count(result.repaired, "file"))
-    for p in result.problems:
+def problems(check: Check) -> tuple[Problem, ...]:
+    """What a check found wrong."""
+    return tuple(Problem(*found) for found in check.problems)
+
+
+def listed(found: tuple[Problem, ...]) -> Iterator[Shown]:
+    """Problems for people, a line each."""
+    for p in found:
         yield (("red", f"{p.what}: "), f"{p.where}: {p.message}")
+
+
+def render(result: Verified) -> Iterator[Shown]:
+    yield from listed(result.problems)
     counts = ", ".join(
         (
             count(result.objects, "object"),
             count(result.fragments, "fragment"),
+            *([count(result.packs, "pack")] if result.packs else []),
             count(result.refs, "ref"),
             shorten(result.bytes),
         )
@@ -124,6 +123,6 @@ def render(result: Verified) -> Iterator[Shown]:
         yield f"{files}: left by killed runs more than a day ago, safe to remove"
     if result.problems:
         yield (("bold red", count(len(result.problems), "problem")), f" in {result.store}: {counts} checked")
-        yield "a store that has the same packages can help: dpk verify --repair REMOTE"
+        yield "a store that has the same packages can help: dpk repair --from REMOTE"
     else:
         yield (("green", "all well: "), f"{counts} in {result.store}")

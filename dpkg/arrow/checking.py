@@ -27,11 +27,15 @@ _FREE = frozenset(
 
 def check_file(data: bytes, entry: FragmentEntry, schema: Schema) -> fragment.Reader:
     """A reader of a fragment's file of which every byte is as it was written, and which is this fragment's. Raises Corrupt."""
+    _sealed(data, entry.oid)
+    return fragment.Reader(pa.BufferReader(data), entry, schema)
+
+
+def _sealed(data: bytes, oid: Oid) -> None:
     try:
         fragment.check_seal(data)
     except Corrupt as e:
-        raise Corrupt(f"fragment {entry.oid} is damaged: {e.message}") from None
-    return fragment.Reader(pa.BufferReader(data), entry, schema)
+        raise Corrupt(f"fragment {oid} is damaged: {e.message}") from None
 
 
 def check_alone(data: bytes, oid: Oid) -> None:
@@ -40,19 +44,39 @@ def check_alone(data: bytes, oid: Oid) -> None:
     _valid_columns(check_file(data, entry, schema), {})
 
 
+def facts(data: bytes, oid: Oid, deep: bool) -> tuple[int, Oid, int, bytes]:
+    """What the file of a fragment, all of which is as it was written, says of it: rows, and the digest of its schema.
+
+    With `deep` it is decoded: also its row bytes, and the digest of its statistics row. Raises Corrupt.
+    """
+    _sealed(data, oid)
+    entry, schema = fragment.describe(pa.BufferReader(data), oid)
+    reader = fragment.Reader(pa.BufferReader(data), entry, schema)
+    if not deep:
+        return entry.rows, schema.digest, 0, b""
+    row, size = _values(reader)
+    return entry.rows, schema.digest, size, row_digest(row, schema)
+
+
 def check_values(reader: fragment.Reader) -> StatsRow:
     """Decode a whole fragment; the statistics row that it must have.
 
     Raises Corrupt unless its columns have the digests of its oid, hold values that its schema allows, and as many bytes as its
     entry says.
     """
-    entry, schema = reader.entry, reader.schema
+    row, size = _values(reader)
+    if size != reader.entry.bytes:
+        raise Corrupt(f"fragment {reader.entry.oid} holds {size:,} row bytes, its index says {reader.entry.bytes:,}")
+    return row
+
+
+def _values(reader: fragment.Reader) -> tuple[StatsRow, int]:
+    """The statistics row and the row bytes of a fragment, all of which is decoded. Raises Corrupt."""
+    schema = reader.schema
     occurring: dict[int, pa.Array] = {}
     columns = _valid_columns(reader, occurring)
     size = sum(values.total_bytes(array, t) for array, t in zip(columns, schema.types, strict=True))
-    if size != entry.bytes:
-        raise Corrupt(f"fragment {entry.oid} holds {size:,} row bytes, its index says {entry.bytes:,}")
-    return stats_row(columns, schema, occurring)
+    return stats_row(columns, schema, occurring), size
 
 
 def _valid_columns(reader: fragment.Reader, occurring: dict[int, pa.Array]) -> list[pa.Array]:

@@ -24,6 +24,7 @@ TABLE: dict[str, dict[str, str]] = {
     "keep": {
         "verify": "check that everything stored is whole",
         "repack": "gather small files of the store into packs",
+        "repair": "bring back what is damaged or missing",
         "rm": "remove a package or tag",
         "gc": "remove what no branch or tag reaches",
         "config": "read and set options",

@@ -172,4 +172,4 @@ def read_chunk(odb: Odb, oid: Oid, chunk: Chunk) -> bytes:
     return found
 
 
-_MISSING = "'dpk verify --repair REMOTE' brings it from another store that has it"
+_MISSING = "'dpk repair --from REMOTE' brings it from another store that has it"

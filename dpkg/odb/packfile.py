@@ -168,7 +168,7 @@ class PackWriter:
         for entry, why in check_all(found, found.layout()):
             if why:
                 raise Corrupt(
-                    f"object {entry.oid} is damaged: {why}", "'dpk verify --repair REMOTE' brings it from another store"
+                    f"object {entry.oid} is damaged: {why}", "'dpk repair --from REMOTE' brings it from another store"
                 )
         try:
             os.fsync(self._out.fileno())

@@ -98,6 +98,7 @@ class Packs:
         """Know a pack that was just stored."""
         with self._lock:
             self._indexes[pack_id] = index
+            self.damaged.pop(pack_id, None)
 
     def refresh(self) -> bool:
         """Look again which packs there are. Whether any came or went."""

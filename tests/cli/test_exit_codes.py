@@ -188,6 +188,7 @@ PRINTS = {
     "config": [],
     "remote": [],
     "verify": [],
+    "repair": [],
     "completion": ["bash"],
     "hash-object": ["file.csv"],
     "cat-object": ["acme/sales/README.md"],

@@ -34,6 +34,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "remote": (["add", "origin", "./remote"], MANY),
     "verify": ([], ONE),
     "repack": ([], ONE),
+    "repair": ([], ONE),
     "rm": (["acme/sales@v1"], ONE),
     "gc": (["--keep-last", "1"], ONE),
     "config": (["author", "Bob"], MANY),

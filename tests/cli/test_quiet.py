@@ -25,6 +25,7 @@ PROSE = {
     "gc": ["--keep-last", "1"],
     "verify": [],
     "repack": [],
+    "repair": [],
 }
 
 

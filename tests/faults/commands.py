@@ -183,5 +183,5 @@ COMMANDS = {
     "rm of a tag": Command(_ahead, lambda w: dpkg.rm(f"{PKG}@v2", store=w.here), NotFound),
     "repack": Command(_ahead, lambda w: dpkg.repack(store=w.here)),
     "repack of packs": Command(_many_built, lambda w: dpkg.repack(all=True, store=w.here)),
-    "verify --repair": Command(_damaged, lambda w: dpkg.verify(repair=w.there, store=w.here), whole=False),
+    "repair": Command(_damaged, lambda w: dpkg.repair(from_=(w.there,), store=w.here), whole=False),
 }

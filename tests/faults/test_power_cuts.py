@@ -19,7 +19,7 @@ from dpkg.store import local
 from dpkg.store.base import Stat
 from dpkg.store.local import LocalBackend
 
-EACH = [name for name in COMMANDS if name not in ("push --force", "install --force", "rm of a tag", "verify --repair")]
+EACH = [name for name in COMMANDS if name not in ("push --force", "install --force", "rm of a tag", "repair")]
 
 
 class Cuts:

@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import dpkg
 from dpkg.repository import Repository
 
 
@@ -34,3 +35,12 @@ def tophash(package: str) -> str:
 def listing(folder: Path) -> dict[str, int]:
     """Every file below a folder, with its size."""
     return {str(p.relative_to(folder)): p.stat().st_size for p in folder.rglob("*") if p.is_file()}
+
+
+def packed(folder: Path, package: str = "acme/p", count: int = 60) -> list[Path]:
+    """A package of so many small files in the store that commands find: its packs."""
+    folder.mkdir()
+    for i in range(count):
+        (folder / f"f{i:02}").write_bytes(random.Random(i).randbytes(200 + i))
+    dpkg.build(package, str(folder), message="packed")
+    return sorted(Path(Repository().url, "packs").iterdir())

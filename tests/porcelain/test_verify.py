@@ -12,20 +12,25 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from faults import flip, stored, tip
+from packages import packed
 
 import dpkg
 from dpkg import tables
 from dpkg.arrow import fragment
 from dpkg.arrow.stats import stats_batch, stats_row, stats_schema
 from dpkg.cli.main import main
-from dpkg.errors import Corrupt, Format, NotFound
+from dpkg.errors import Corrupt, Format, NotFound, Usage
 from dpkg.index import build_tree, find, read_node
 from dpkg.objects.node import FRAGMENTS, TREE
+from dpkg.objects.pack import make
 from dpkg.odb import fragment_key, object_key
+from dpkg.odb.layout import pack_key
+from dpkg.oid import Oid
 from dpkg.repository import Repository
-from dpkg.verifying import Check
+from dpkg.storechecks import Level, StoreChecks
+from dpkg.verifying import Check, Walk
 
-PKG = "acme/x"
+PKG, PACKED = "acme/x", "acme/p"
 
 
 @pytest.fixture
@@ -69,7 +74,7 @@ def test_every_damage_is_found(full: Any, capsys: pytest.CaptureFixture[str]) ->
     logs = [p for p in files(full.url) if "/refs/" in str(p)]
     newest = {min(p.parent.iterdir()) for p in logs}  # that a log's newest entry is gone, nothing can tell
     needed = reached(full.url) | {str(p.relative_to(full.url)) for p in logs if p not in newest}
-    assert 0 < len(stored(full.url)) - len(needed & stored(full.url).keys()) < 10
+    assert 0 < len(stored(full.url)) - len(needed & stored(full.url).keys()) < 15
     for path in files(full.url):
         key = str(path.relative_to(full.url))
         whole = path.read_bytes()
@@ -84,10 +89,11 @@ def test_every_damage_is_found(full: Any, capsys: pytest.CaptureFixture[str]) ->
                     dpkg.verify()
                 assert full.url in caught.value.message
             elif path.exists() or key in needed:
-                found = dpkg.verify()
-                assert found.exit_code == 6, key
-                assert all(p.what in ("damaged", "missing") for p in found.problems)
-                assert any(named(key) in p.where + p.message for p in found.problems), (key, found.problems)
+                for quick in (True, False):
+                    found = dpkg.verify(quick=quick)
+                    assert found.exit_code == 6, key
+                    assert all(p.what in ("damaged", "missing") for p in found.problems)
+                    assert any(named(key) in p.where + p.message for p in found.problems), (key, found.problems)
             path.write_bytes(whole)
     assert dpkg.verify().problems == ()
 
@@ -97,9 +103,10 @@ def reached(url: str) -> set[str]:
     repository = Repository(url)
     needed: set[str] = set()
     for package in repository.refs.packages(deleted=True):
-        check = Check(repository, False)
+        check = Check(repository, Level.FULL)
         check.run(package)
-        needed |= {object_key(oid) for oid in check.odb.objects} | {fragment_key(oid) for oid in check.odb.fragments}
+        objects, fragments = check.reached
+        needed |= {object_key(Oid(raw.hex())) for raw in objects} | {fragment_key(Oid(raw.hex())) for raw in fragments}
     return needed
 
 
@@ -172,43 +179,6 @@ def test_shared_parts_are_read_once(store: Any, monkeypatch: pytest.MonkeyPatch)
     assert len(read) == len(set(read))
 
 
-# Repair
-
-
-def test_repair_brings_back_what_another_store_has(
-    full: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    remote = str(tmp_path / "remote")
-    dpkg.push(PKG, remote)
-    needed = stored(remote)
-    before = {key: Path(full.url, key).read_bytes() for key in stored(full.url)}
-    for i, key in enumerate(needed):
-        path = Path(full.url, key)
-        path.unlink() if i % 2 else flip(path, -30)
-    assert main(["verify", PKG]) == 6
-    assert "dpk verify --repair REMOTE" in capsys.readouterr().out
-    assert main(["verify", PKG, "--repair", remote, "--deep"]) == 0
-    assert f"repaired {len(needed)} files" in capsys.readouterr().out
-    assert {key: Path(full.url, key).read_bytes() for key in before} == before
-    done = dpkg.verify(repair=remote)
-    assert (done.repaired, done.problems) == (0, ())
-
-
-def test_repair_from_a_store_that_is_damaged_too(full: Any, tmp_path: Path) -> None:
-    remote = str(tmp_path / "remote")
-    dpkg.push(PKG, remote)
-    for url in (full.url, remote):
-        for key in stored(remote):
-            flip(Path(url, key), 40)
-    broken = {key: Path(full.url, key).read_bytes() for key in stored(full.url)}
-    done = dpkg.verify(repair=remote)
-    assert done.repaired == 0
-    assert done.problems
-    assert {key: Path(full.url, key).read_bytes() for key in stored(full.url)} == broken
-    with pytest.raises(NotFound, match="there is no store"):
-        dpkg.verify(repair=str(tmp_path / "nope"))
-
-
 def test_what_killed_runs_left_is_reported(sales: Any, tmp_path: Path, dpk: Any) -> None:
     """Of a day or older: younger files may be someone's at work. It is no problem of the store."""
     tmp = tmp_path / "store" / "tmp"
@@ -224,3 +194,133 @@ def test_what_killed_runs_left_is_reported(sales: Any, tmp_path: Path, dpk: Any)
     (tmp / "old").unlink()
     (tmp / "older").unlink()
     assert "killed runs" not in dpk("verify").out
+
+
+# Packs
+
+
+@pytest.mark.spec("STO-17")
+def test_every_damage_of_a_pack_is_found(store: Any, tmp_path: Path) -> None:
+    """Any byte flipped, cut off anywhere, emptied, removed: with and without decoding, of the store and of the package."""
+    (path,) = packed(tmp_path / "src", count=40)
+    whole, rng = path.read_bytes(), random.Random(1)
+    at = {*range(0, 90, 7), *rng.sample(range(len(whole)), 60), *range(len(whole) - 200, len(whole), 13)}
+    damages: list[Any] = [lambda i=i: flip(path, i) for i in sorted(at)]
+    damages += [lambda n=n: path.write_bytes(whole[:n]) for n in (len(whole) - 1, len(whole) // 2, 64, 0)]
+    damages += [lambda: path.write_bytes(whole + b"\0"), lambda: path.write_bytes(whole * 2), path.unlink]
+    for damage in damages:
+        damage()
+        for package, quick in ((None, True), (None, False), (PACKED, True), (PACKED, False)):
+            found = dpkg.verify(package, quick=quick)
+            assert found.exit_code == 6
+            assert not path.exists() or any(path.stem in p.where for p in found.problems)
+        path.write_bytes(whole)
+    assert dpkg.verify(deep=True).problems == ()
+    done = dpkg.verify(PACKED, quick=True)
+    assert (done.packs, done.problems) == (1, ())
+
+
+def test_damage_in_a_pack_says_who_needs_it(store: Any, tmp_path: Path) -> None:
+    (path,) = packed(tmp_path / "src")
+    odb = Repository(store.url).odb
+    wanted = find(odb, Repository(store.url).resolve(PACKED)[2].tree, "f07")
+    assert wanted
+    record = odb.frames.packs.find(wanted.oid)
+    assert record
+    flip(path, record.entry.offset + 100)
+    pack, needed = sorted(dpkg.verify().problems, key=lambda p: p.where.startswith(PACKED))
+    assert pack.where == f"packs/{path.name}"
+    assert "do not match its id; 1 of its objects are damaged" in pack.message
+    assert needed.where == f"{PACKED} heads/main, commit {(tip(store.url, PACKED) or '')[:12]}, f07"
+    assert f"object {wanted.oid} is damaged" in needed.message
+    assert f"{path} at {record.entry.offset}" in needed.message
+
+
+def test_another_whole_copy_is_as_good(store: Any, tmp_path: Path) -> None:
+    """Every object of a damaged pack is in the store a second time: the file is damaged, and no package is."""
+    (path,) = packed(tmp_path / "src")
+    odb = Repository(store.url).odb
+    for oid in [oid for place, oid, _ in odb.iter_oids() if place == "object"]:
+        odb.backend.put(object_key(oid), odb.frames.get(oid))
+    whole = path.read_bytes()
+    for i in range(100, len(whole) - 5000, 150):
+        flip(path, i)
+    for package in (None, PACKED):
+        (problem,) = dpkg.verify(package).problems
+        assert problem.where == f"packs/{path.name}"
+    path.write_bytes(whole)
+    loose = next(Path(store.url, "objects").rglob("[0-9a-f]" * 62))
+    flip(loose, 70)
+    (problem,) = dpkg.verify().problems
+    assert problem.where == str(loose.relative_to(store.url))
+    assert "another copy of it is whole" in problem.message
+
+
+@pytest.mark.parametrize("package", [None, PKG, PACKED])
+def test_packs_that_others_make_meanwhile(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str | None
+) -> None:
+    """Loose objects move into a pack, and a pack into another, after they were listed: nothing is missing."""
+    store.commit(PKG, {f"n{i}": b"loose %d" % i for i in range(40)})
+    (old,) = packed(tmp_path / "src")
+    odb, real = Repository(store.url).odb, StoreChecks._run
+    moved: list[int] = []
+
+    def run(self: Any, tasks: Any) -> None:
+        tasks = list(tasks)
+        if not moved:
+            moved.append(1)
+            oids = [oid for place, oid, _ in odb.iter_oids() if place == "object"]
+            frames = {oid: odb.frames.get(oid) for oid in oids}
+            made, data, _ = make(frames.items())
+            odb.backend.put(pack_key(made), data)
+            for oid in oids:
+                odb.backend.delete(object_key(oid))
+            old.unlink()
+        real(self, tasks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoreChecks, "_run", run)
+        assert dpkg.verify(package).problems == ()
+    assert moved
+    assert not old.exists()
+    assert dpkg.verify(deep=True).problems == ()
+
+
+def test_what_is_pushed_meanwhile(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that came after the files were listed is checked, too."""
+    store.commit(PKG, {"a": b"one"})
+    real = StoreChecks.everything
+
+    def everything(self: Any) -> None:
+        real(self)
+        store.commit("acme/new", {"b": b"two", "t": {"x": [1, 2]}})
+
+    monkeypatch.setattr(StoreChecks, "everything", everything)
+    done = dpkg.verify()
+    assert (done.problems, done.refs, done.fragments) == ((), 2, 2)
+
+
+def test_a_package_that_was_removed_meanwhile(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its commits named may be gone then, and that is no damage."""
+    store.commit(PKG, {"a": b"one"})
+    store.commit("acme/other", {"b": b"two"})
+    tree = Repository(store.url).resolve(PKG)[2].tree
+    real = Walk.package
+
+    def package(self: Any, name: str) -> Any:
+        found = list(real(self, name))
+        if name == PKG and Repository(store.url).tip(PKG):
+            dpkg.rm(PKG)
+        return found
+
+    Path(store.url, object_key(tree)).unlink()
+    (problem,) = dpkg.verify().problems
+    assert (problem.what, tree in problem.message) == ("missing", True)
+    monkeypatch.setattr(Walk, "package", package)
+    assert dpkg.verify().problems == ()
+
+
+def test_levels_are_one_or_the_other(store: Any) -> None:
+    with pytest.raises(Usage, match="not one check"):
+        dpkg.verify(quick=True, deep=True)
