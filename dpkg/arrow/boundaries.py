@@ -14,7 +14,7 @@ from dpkg.arrow.values import batch_bytes, batch_row_bytes
 
 SAMPLE_ROWS, SAMPLE_BYTES = 65_536, 32 << 20
 FRAGMENT_BYTES = 32 << 20
-TARGET_BYTES = 7 << 19  # 3.5 MiB: a fragment has about 1.15 x target_rows rows, so that the mean is 4 MiB
+TARGET_BYTES = 5 << 19  # 2.5 MiB: a fragment has about 1.15 x target_rows rows, so that means are 2 to 4 MiB
 MIN_TARGET, MAX_TARGET = 4, 1 << 20
 
 SMALL_ROWS, SMALL_BYTES = 1024, 1 << 20
@@ -37,7 +37,7 @@ def gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def target_rows(rows: int, size: int) -> int:
-    """The power of two nearest to 3.5 MiB of rows, from a sample of `rows` rows and `size` row bytes (ROW-4)."""
+    """The power of two nearest to 2.5 MiB of rows, from a sample of `rows` rows and `size` row bytes (ROW-4)."""
     if not rows:
         return MAX_TARGET
     q = max(1, TARGET_BYTES * rows // size)

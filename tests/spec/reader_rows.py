@@ -195,7 +195,7 @@ def target_rows(sizes: Sequence[int]) -> int:
             break
     if n == 0:
         return 2**20
-    q = max(1, 7 * MIB * n // (2 * b))
+    q = max(1, 5 * MIB * n // (2 * b))
     # the nearest power of two; the larger one, which stands later, of two equally near
     nearest = min((1 << e for e in range(64)), key=lambda power: (abs(power - q), -power))
     return min(max(nearest, 4), 2**20)
