@@ -8,24 +8,23 @@ trees at what the parent commit's tree has in the same place; elsewhere it looks
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from dpkg import progress, reaching
 from dpkg.copying import LARGE, copy_blob, copy_object, keep_object
-from dpkg.errors import Corrupt, NotFound
+from dpkg.errors import Corrupt
 from dpkg.index.reader import child, read_node
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
 from dpkg.odb import Odb, is_remote
 from dpkg.presence import Presence
 from dpkg.repository import read_commit
 from dpkg.threads import Crew
+from dpkg.whole import Near, Whole
 
 if TYPE_CHECKING:
     from dpkg.arrow.schema import Schema
@@ -73,7 +72,7 @@ class Transfer:
         self.moved = moved or Moved()
         self._floor = floor
         self._lock = Lock()
-        self._near = _Near(source, target) if is_remote(target.backend) else target  # has what the target has
+        self._near = Near(source, target) if is_remote(target.backend) else target  # has what the target has
         self._crew = Crew(REMOTE_WORKERS if is_remote(source.backend) or is_remote(target.backend) else WORKERS)
         self._checkers = Crew(CPUS)
         self._presence = Presence(target, self._crew.each)
@@ -154,7 +153,7 @@ class Transfer:
             return self._done[TREE, root]
         if depth > MAX_DEPTH:
             raise Corrupt(f"tree {root} is more than {MAX_DEPTH} trees deep", _FORGED)
-        before = _Whole(self._near, old, TREE) if old else None
+        before = Whole(self._near, old, TREE) if old else None
         top = before.root if before and root == old else read_node(self.source, root, TREE)
         if root != old:
             for oid, node in self._new_nodes(root, top, before):
@@ -167,7 +166,7 @@ class Transfer:
         self._done[TREE, root] = sums(top)
         return self._done[TREE, root]
 
-    def _new_nodes(self, root: Oid, top: Node, before: _Whole | None) -> Iterator[tuple[Oid, Node]]:
+    def _new_nodes(self, root: Oid, top: Node, before: Whole | None) -> Iterator[tuple[Oid, Node]]:
         """The nodes of an index that are not in the one before, each once, those below first."""
         known = set(before.inner) if before else set()
 
@@ -266,15 +265,15 @@ class Transfer:
         self._done[FRAGMENTS, oid] = (0, table.rows, table.bytes)
         return self._done[FRAGMENTS, oid]
 
-    def _version(self, table: Table, old: Oid | None) -> _Whole | None:
+    def _version(self, table: Table, old: Oid | None) -> Whole | None:
         """The index of a table's version before. One of another schema shares no fragments with it."""
         from dpkg import tables
 
         before = tables.read_table_object(self._near, old) if old else None
-        return _Whole(self._near, before.fragments, FRAGMENTS) if before and before.schema == table.schema else None
+        return Whole(self._near, before.fragments, FRAGMENTS) if before and before.schema == table.schema else None
 
     def _known(
-        self, before: _Whole | None, shared: set[InnerEntry], schema: Schema
+        self, before: Whole | None, shared: set[InnerEntry], schema: Schema
     ) -> dict[Oid, tuple[FragmentEntry, bytes]]:
         """Fragments that the version before had where this one differs: their entries and digests of their statistics.
 
@@ -363,61 +362,6 @@ class Transfer:
             self.moved.objects += not fragment
             self.moved.fragments += fragment
             self.moved.bytes += size
-
-
-class _Near(Odb):
-    """What a remote odb has, read from one near by where that has it too: most of what was there before came from it."""
-
-    def __init__(self, near: Odb, far: Odb) -> None:
-        super().__init__(far.backend)
-        self._odbs = (near, far)
-
-    def read(self, oid: Oid, kind: Kind) -> bytes:
-        near, far = self._odbs
-        with suppress(NotFound, Corrupt):
-            return near.read(oid, kind)
-        return far.read(oid, kind)
-
-
-class _Whole:
-    """An index that an odb holds whole, with everything below it."""
-
-    def __init__(self, odb: Odb, oid: Oid, kind: str) -> None:
-        self.oid = oid
-        self._read = lru_cache(16)(partial(read_node, odb, kind=kind))
-        self.root: Node = self._read(oid)
-        self.inner = frozenset(self._inner(self.root))
-
-    def _inner(self, node: Node) -> Iterator[InnerEntry]:
-        """The entries of all nodes above the leaves."""
-        for entry in node.entries if node.level else ():
-            yield entry
-            if node.level > 1:
-                yield from self._inner(self._read(entry.oid))
-
-    def entry(self, name: str) -> TreeEntry | None:
-        """The entry of a tree with this name. Names that come in order cost one read a node."""
-        node, key = self.root, name.encode()
-        while True:
-            at = bisect_left(node.entries, key, key=lambda e: e.key_bytes)
-            if at == len(node.entries):
-                return None
-            found = node.entries[at]
-            if not node.level:
-                return found if found.name == name else None
-            node = self._read(found.oid)
-
-    def leaves(self, shared: set[InnerEntry]) -> Iterator[Node]:
-        """The leaves but for those under one of the entries `shared`."""
-
-        def below(node: Node) -> Iterator[Node]:
-            if not node.level:
-                yield node
-            for entry in node.entries if node.level else ():
-                if entry not in shared:
-                    yield from below(self._read(entry.oid))
-
-        return below(self.root)
 
 
 def sums(node: Node) -> Counts:
