@@ -152,6 +152,14 @@ def _damaged(w: World) -> None:
     backend.put(fragment, backend.get(fragment)[:-9] + bytes(9))
 
 
+def _dropped(w: World) -> None:
+    """A commit and its blob were replaced by force, and a tag was removed."""
+    _parted(w)
+    dpkg.tag(PKG, "v3", store=w.here)
+    dpkg.rm(f"{PKG}@v3", store=w.here)
+    dpkg.install(PKG, w.there, force=True, store=w.here)
+
+
 @dataclass(frozen=True)
 class Command:
     before: Callable[[World], None]
@@ -182,6 +190,8 @@ COMMANDS = {
     "rm": Command(_ahead, lambda w: dpkg.rm(PKG, store=w.here), NotFound),
     "rm of a tag": Command(_ahead, lambda w: dpkg.rm(f"{PKG}@v2", store=w.here), NotFound),
     "repack": Command(_ahead, lambda w: dpkg.repack(store=w.here)),
+    "gc": Command(_dropped, lambda w: dpkg.gc(resume=True, store=w.here)),
+    "gc --keep-last": Command(_behind, lambda w: dpkg.gc(keep_last=1, resume=True, store=w.there)),
     "repack of packs": Command(_many_built, lambda w: dpkg.repack(all=True, store=w.here)),
     "repair": Command(_damaged, lambda w: dpkg.repair(from_=(w.there,), store=w.here), whole=False),
 }

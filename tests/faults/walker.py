@@ -44,27 +44,26 @@ class Walker:
         return logs
 
     def published(self) -> dict[str, Oid]:
-        """The refs that have a value. All that their logs name was read."""
+        """The refs that have a value. All that they reach was read, as far as their histories go."""
         values: dict[str, Oid] = {}
         for name, log in self.logs().items():
-            for entry in log:
-                if entry.event in ("commit", "deleted"):
-                    values.pop(name, None)
-                if entry.oid:
-                    self.commit(entry.oid)
-                    values[name] = entry.oid
+            last = next((e for e in reversed(log) if e.event in ("commit", "deleted")), None)
+            if last and last.oid:
+                self.commit(last.oid, frozenset(log[-1].floor))
+                values[name] = last.oid
         assert not values or self.backend.stat("format")
         return values
 
-    def commit(self, start: Oid) -> Contents:
-        """What is in a commit; those before it are whole as well."""
-        todo = [start]
+    def commit(self, start: Oid, floor: frozenset[Oid] = frozenset()) -> Contents:
+        """What is in a commit; those before it, down to `floor`, are whole as well."""
+        todo, seen = [start], set()
         while todo:
             oid = todo.pop()
-            if oid not in self.commits:
+            if oid not in seen:
+                seen.add(oid)
                 commit = Commit.decode(self.odb.read(oid, "commit"))
                 self.commits[oid] = self.tree(commit.tree)
-                todo += commit.parents
+                todo += commit.parents if oid not in floor else ()
         return self.commits[start]
 
     def tree(self, root: Oid) -> Contents:
@@ -106,5 +105,5 @@ class Walker:
 
 
 def published(url: str) -> dict[str, Oid]:
-    """The refs of a store that have a value; everything below all that ever had one was read."""
+    """The refs of a store that have a value; everything below them was read."""
     return Walker(url).published()
