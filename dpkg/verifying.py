@@ -108,6 +108,7 @@ class Walk:
             held = self._held[TREE, oid] = sums(top)
             for leaf in self._leaves(top, where):
                 yield Leaf(leaf, None, where + sep)
+                self._odb.warm(below.oid for below in leaf.entries if below.type != "blob")
                 for below in leaf.entries:
                     if below.type == "tree":
                         yield from self._tree(below.oid, where + sep + below.name, "/", below, depth + 1)
@@ -150,6 +151,7 @@ class Walk:
             if not node.level:
                 yield node
                 continue
+            self._odb.warm(entry.oid for entry in node.entries if entry not in known)
             for entry in reversed(node.entries):
                 if entry not in known:
                     known.add(entry)

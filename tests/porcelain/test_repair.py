@@ -13,7 +13,7 @@ from packages import packed
 import dpkg
 from dpkg.cli.main import main
 from dpkg.errors import NotFound, Usage
-from dpkg.odb import object_key
+from dpkg.odb import blobs, object_key
 from dpkg.repository import Repository
 
 PKG, PACKED = "acme/x", "acme/p"
@@ -197,3 +197,32 @@ def test_repair_can_be_stopped_anywhere(
         assert dpkg.repair(from_=(remote,)).problems == ()
         assert healthy(store.url)
     assert {k for k in whole if k.startswith("refs/")} == {k for k in files(store.url) if k.startswith("refs/")}
+
+
+def test_a_chunk_of_a_large_blob(store: Any, remote: str) -> None:
+    """A blob in chunks needs each of them: damaged or missing, a chunk comes back alone."""
+    big = random.Random(3).randbytes(9 << 20)
+    tree = Path(store.url).parent / "tree"
+    tree.mkdir()
+    (tree / "big.bin").write_bytes(big)
+    dpkg.build(PKG, str(tree))
+    dpkg.push(PKG, remote)
+    odb = Repository(store.url).odb
+    blob = next(oid for _, oid, _ in odb.iter_oids() if odb.kind(oid) == "blob" and odb.size(oid) == len(big))
+    chunks = [*blobs.chunks(odb, blob)]
+    before = files(store.url)
+    for damage in (lambda path, at: flip(path, at), lambda path, at: path.unlink()):
+        for chunk in (chunks[0], chunks[-1]):
+            found = odb.frames.packs.find(chunk)
+            path = Path(store.url, found.key if found else object_key(chunk))
+            damage(path, found.entry.offset + 100 if found else 100)
+        for quick in (True, False):
+            where = {p.where.rpartition(", ")[2] for p in dpkg.verify(PKG, quick=quick).problems}
+            assert "big.bin" in where
+        assert dpkg.repair(PKG, from_=(remote,)).problems == ()
+        assert healthy(store.url)
+        for key, data in before.items():
+            if not Path(store.url, key).exists():  # moved into another place
+                assert key.startswith(("packs/", "objects/"))
+            elif key.startswith("objects/"):
+                assert Path(store.url, key).read_bytes() == data

@@ -110,3 +110,20 @@ def test_a_command_that_needs_no_network_loads_none_of_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("args", [{}, {"quick": True}, {"package": "acme/many"}], ids=["whole", "quick", "package"])
+def test_a_verify_of_many_objects_in_packs(
+    args: dict[str, Any], store: Any, through: str, proxy: FaultProxy, tmp_path: Any
+) -> None:
+    """Packs are read in large ranges, and not each object by itself."""
+    (tmp_path / "many").mkdir()
+    for i in range(2000):
+        (tmp_path / "many" / f"{i}.txt").write_text(f"{i} " * 20)
+    dpkg.build("acme/many", str(tmp_path / "many"))
+    dpkg.push("acme/many", through)
+    proxy.clear()
+    done = dpkg.verify(store=through, **args)
+    assert done.problems == ()
+    assert done.objects > 2000
+    assert proxy.count() <= 30 + 4 * done.packs, told(proxy)
