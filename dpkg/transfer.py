@@ -20,7 +20,7 @@ from dpkg.copying import LARGE, copy_blob, copy_object, keep_object
 from dpkg.errors import Corrupt
 from dpkg.index.reader import child, read_node
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
-from dpkg.odb import Odb, is_remote
+from dpkg.odb import blobs, is_remote
 from dpkg.presence import Presence
 from dpkg.repository import read_commit
 from dpkg.threads import Crew
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dpkg.objects.commit import Commit
     from dpkg.objects.frame import Kind
     from dpkg.objects.table import Table
+    from dpkg.odb import Odb
     from dpkg.odb.frames import Run
     from dpkg.oid import Oid
 
@@ -143,7 +144,7 @@ class Transfer:
     def _commit(self, oid: Oid) -> Commit:
         """A commit, from where it is had with the least effort."""
         near, far = (self.source, self.target) if is_remote(self.target.backend) else (self.target, self.source)
-        return read_commit(near if near.has(oid) else far, oid)
+        return read_commit(far if not near.has(oid) and far.has(oid) else near, oid)
 
     # Trees
 
@@ -210,28 +211,38 @@ class Transfer:
         """Move the blobs that wait, then write the nodes and tables that wait for them and for fragments."""
         while self._leaves:
             self._leaves.popleft()()
-        blobs, self._blobs, self._waiting = self._blobs, {}, 0
-        lacking = self._presence.lacking("object", list(blobs))
+        found, self._blobs, self._waiting = self._blobs, {}, 0
+        lacking = self._presence.lacking("object", list(found))
+        there = [item for item in found.items() if item[0] not in lacking]
         if self.deep:
-            self._crew.each(self._check_blob, [item for item in blobs.items() if item[0] not in lacking])
-        self._move_blobs({oid: size for oid, size in blobs.items() if oid in lacking})
+            self._crew.each(self._check_blob, there)
+        lacking.update(oid for oid, size in there if self._in_pieces(oid, size))
+        self._move_blobs({oid: size for oid, size in found.items() if oid in lacking})
         nodes, self._containers = self._containers, {}
         lacking = self._presence.lacking("object", list(nodes))
         write = [(oid, kind) for oid, kind in nodes.items() if oid in lacking]
         self._crew.each(lambda item: self._count(copy_object(self.source, self.target, *item)), write)
 
-    def _move_blobs(self, blobs: dict[Oid, int | None]) -> None:
+    def _move_blobs(self, sizes: dict[Oid, int | None]) -> None:
         """Move blobs: small ones that lie together in a pack with one read."""
-        small = [oid for oid, size in blobs.items() if size is not None and size <= LARGE]
+        small = [oid for oid, size in sizes.items() if size is not None and size <= LARGE]
         runs, other = self.source.frames.runs(small) if len(small) > 1 else ([], small)
-        other += [oid for oid, size in blobs.items() if size is None or size > LARGE]
+        other += [oid for oid, size in sizes.items() if size is None or size > LARGE]
 
         def move_run(run: Run) -> None:
             for oid, data in self.source.frames.read_run(run):
-                self._count(keep_object(self.source, self.target, oid, "blob", data, blobs[oid]))
+                self._count(keep_object(self.source, self.target, oid, "blob", data, sizes[oid]))
 
         self._crew.each(move_run, runs)
-        self._crew.each(lambda oid: self._count(copy_blob(self.source, self.target, oid, blobs[oid])), other)
+        self._crew.each(lambda oid: self._count(copy_blob(self.source, self.target, oid, sizes[oid])), other)
+
+    def _in_pieces(self, oid: Oid, size: int | None) -> bool:
+        """Whether a large blob is there, but not all of its chunks."""
+        try:
+            chunks = list(blobs.chunks(self.target, oid, size))
+        except Corrupt:
+            return True
+        return bool(chunks) and bool(self._presence.lacking("object", chunks))
 
     def _check_blob(self, item: tuple[Oid, int | None]) -> None:
         """That a blob which the target has is what the tree says."""

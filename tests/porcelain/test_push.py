@@ -14,6 +14,7 @@ from packages import history, numbers
 import dpkg
 from dpkg.cli.main import main
 from dpkg.errors import AlreadyExists, Conflict, NotFound, Usage
+from dpkg.oid import digest
 from dpkg.refs import Refs
 from dpkg.repository import Repository
 from dpkg.store import open_backend
@@ -238,3 +239,14 @@ def test_a_package_of_tags_alone(store: Any, remote: str) -> None:
     assert (done.old, done.new, done.tags) == (None, None, ("v1",))
     assert dpkg.push(PKG, remote).objects == 0
     assert Repository(remote).revision(PKG, "v1") == commit
+
+
+@pytest.mark.spec("STO-9")
+def test_a_chunk_that_a_power_cut_took_is_sent_though_its_list_is_there(store: Any, remote: str) -> None:
+    big = random.Random(4).randbytes(9 << 20)
+    store.commit(PKG, {"big": big})
+    here, there = store.repository.odb, Repository(remote, create=True).odb
+    oid = digest("blob", big)
+    there.put_frame(oid, here.frames.get(oid))  # the list alone
+    dpkg.push(PKG, remote)
+    assert b"".join(Repository(remote).odb.iter_blob(oid)) == big
