@@ -94,9 +94,7 @@ class StoreChecks:
         wanted = list(objects)
         self._run(partial(self._fragment, fragment_key(Oid(raw.hex()))) for raw in fragments)
         self._holders(wanted)
-        lists = [raw for raw in wanted if raw in self.lists]
-        self._holders([chunk for raw in lists for chunk, _ in self._records(raw)])
-        self._whole_lists(lists)
+        self._whole_lists([raw for raw in wanted if raw in self.lists])
 
     def again(self, objects: Iterable[bytes], fragments: Iterable[bytes]) -> None:
         """Look once more for what was not there: it may have been written, or moved into another pack, meanwhile."""
@@ -263,6 +261,10 @@ class StoreChecks:
 
     def _whole_lists(self, lists: list[bytes]) -> None:
         """Check blobs in chunks, once the chunks were: that all are there, of the right lengths, and make up the blob."""
+        absent = {chunk for raw in lists for chunk, _ in self._records(raw) if chunk not in self.objects}
+        if absent:  # as they were listed: some may have been written since
+            self._new_packs()
+            self._holders(list(absent))
         self._run(partial(self._list, raw) for raw in lists)
 
     def _list(self, raw: bytes) -> None:
