@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dpkg import refs
+from dpkg import gclog, refs
 from dpkg.arrow import boundaries, mix, stats, types, values
 from dpkg.index.builder import splits
 from dpkg.objects import canonical_json, frame, node
@@ -190,6 +190,8 @@ def test_layout() -> None:
 
 
 @pytest.mark.spec("STO-6")
-def test_events_of_refs() -> None:
-    (listed,) = re.findall(r"e is (`.*?`);", page("storage"))
-    assert set(re.findall(r"`(\w+)`", listed)) == refs.EVENTS
+@pytest.mark.spec("STO-20")
+def test_events_of_logs() -> None:
+    of_refs, of_gc = re.findall(r"e is (`.*?`);", page("storage"))
+    assert set(re.findall(r"`(\w+)`", of_refs)) == refs.EVENTS
+    assert set(re.findall(r"`(\w+)`", of_gc)) == gclog.EVENTS
