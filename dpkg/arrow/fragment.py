@@ -20,10 +20,11 @@ from dpkg.arrow.encodings import FILE, Encodings
 from dpkg.arrow.schema import Schema
 from dpkg.arrow.stats import StatsRow, stats_row
 from dpkg.arrow.types import Type
-from dpkg.errors import Corrupt, Format
+from dpkg.errors import Corrupt, DpkgError, Format
 from dpkg.objects import canonical_json
 from dpkg.objects.node import FragmentEntry
 from dpkg.oid import Oid
+from dpkg.store.local import failure
 
 SEAL_KEY, COLUMNS_KEY, SCHEMA_KEY = b"dpkg.seal", b"dpkg.columns", b"dpkg.schema"
 _ZEROS = b"0" * 64
@@ -199,7 +200,7 @@ class Reader:
             self._file = _parquet(source)
             self.digests = self._digests()
         except (pa.ArrowException, OSError, ValueError) as e:
-            raise self._bad(f"its footer cannot be read: {str(e)[:200]}") from None
+            raise self._refused("its footer cannot be read", e) from None
         if values.fragment_oid(schema, entry.rows, self.digests) != entry.oid:
             raise self._bad("its column digests do not give its oid")
 
@@ -232,7 +233,7 @@ class Reader:
             table = self._decode([k for i in distinct for k in range(self._starts[i], self._starts[i + 1])])
             found = {i: self._column(table.column(at), i, verify, occurring) for at, i in enumerate(distinct)}
         except (pa.ArrowException, OSError, IndexError, ValueError, KeyError) as e:
-            raise self._bad(f"it cannot be decoded: {str(e)[:200]}") from None
+            raise self._refused("it cannot be decoded", e) from None
         return [found[i] for i in wanted]
 
     def _column(self, stored: pa.ChunkedArray, i: int, verify: bool, occurring: dict[int, pa.Array] | None) -> pa.Array:
@@ -278,6 +279,12 @@ class Reader:
         if claim.values > self.entry.bytes or claim.size > 4 * self.entry.bytes + (16 << 20) or decoded > most:
             raise self._bad("a column would unpack to more than the table says")
         return varying and claim.dictionary * claim.values > most
+
+    def _refused(self, what: str, error: Exception) -> DpkgError:
+        """The error for a file that Arrow does not read: damaged, unless the system refused it."""
+        if isinstance(error, OSError) and error.errno:
+            return failure(error, "read", str(self._source))
+        return self._bad(f"{what}: {str(error)[:200]}")
 
     def _bad(self, why: str) -> Corrupt:
         hint = "run 'dpk verify', then install or push it again from a good store"

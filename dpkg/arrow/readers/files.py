@@ -30,8 +30,9 @@ def failed(path: str, e: OSError) -> NotFound | Storage:
     if e.errno == errno.ENOENT:
         return NotFound(f"{path} does not exist")
     if e.errno in (errno.EACCES, errno.EPERM):
-        return Storage(f"{path} cannot be read: permission denied")
-    return Storage(f"{path} cannot be read: {e.strerror or e}")
+        return Storage(f"{path} cannot be read: permission denied", "check who owns it, and its mode (ls -l)")
+    hint = "raise the limit (ulimit -n)" if e.errno in (errno.EMFILE, errno.ENFILE) else "check the disk"
+    return Storage(f"{path} cannot be read: {e.strerror or e}", f"{hint}, then try again")
 
 
 def open_text(path: str, codec: str | None = None) -> Any:
