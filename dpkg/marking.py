@@ -6,16 +6,19 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from dpkg import progress
+from dpkg import parts, progress
 from dpkg.copying import LARGE
 from dpkg.errors import Corrupt, Format, NotFound
+from dpkg.index import on_the_way
 from dpkg.objects.node import TREE, Node
 from dpkg.objects.table import Table
 from dpkg.odb import is_remote
+from dpkg.refs import PARTS
 from dpkg.threads import in_order
 
 if TYPE_CHECKING:
     from dpkg.objects.commit import Commit
+    from dpkg.objects.node import TreeEntry
     from dpkg.odb import Odb
     from dpkg.oid import Oid
     from dpkg.repository import Repository
@@ -49,12 +52,14 @@ def mark(repository: Repository, floors: Floors | None = None) -> Marked:
         return value, (floors or {}).get(log, frozenset(floor))
 
     try:
-        for value, floor in in_order(standing, repository.refs.all_logs(), _WORKERS):
+        logs = [*repository.refs.all_logs()]
+        for value, floor in in_order(standing, (log for log in logs if log[1] != PARTS), _WORKERS):
             if value is not None:
                 tips[floor].append(value)
         for floor, values in tips.items():
             trees += _commits(repository.commit, values, floor, oids)
         reach(repository.odb, trees, oids)
+        _parts(repository, sorted({package for package, kind, _ in logs if kind == PARTS}), oids)
     except (NotFound, Corrupt, Format) as error:
         raise Corrupt(
             f"a package in {repository.url} is not whole: {error.message}",
@@ -80,7 +85,23 @@ def _commits(read: Callable[[Oid], Commit], tips: list[Oid], floor: frozenset[Oi
 
 def reach(odb: Odb, trees: Iterable[Oid], seen: set[bytes], known: Container[bytes] = ()) -> None:
     """Add to `seen` what trees reach; what is `known` is left out, with what is below it. Raises NotFound, Corrupt."""
-    todo: list[Below] = [("node", tree) for tree in trees]
+    _reach(odb, [("node", tree) for tree in trees], seen, known)
+
+
+def _parts(repository: Repository, packages: Iterable[str], oids: set[bytes]) -> None:
+    """Add what parts need: what is below each, then the nodes on the way and the commits, below which not all is."""
+    below: list[Below] = []
+    way: set[bytes] = set()
+    for part in (part for package in packages for part in parts.of(repository.refs, package)):
+        way.add(part.commit.raw)
+        nodes = list(on_the_way(repository.odb, repository.commit(part.commit).tree, part.path))
+        way.update(oid.raw for oid, _, _ in nodes)
+        below += [item for _, _, entry in nodes[-1:] if entry for item in _named(entry)]
+    _reach(repository.odb, below, oids)
+    oids |= way
+
+
+def _reach(odb: Odb, todo: list[Below], seen: set[bytes], known: Container[bytes] = ()) -> None:
     remote = is_remote(odb.backend)
     while todo:
         batch: list[Below] = []
@@ -108,6 +129,8 @@ def _below(odb: Odb, kind: str, oid: Oid) -> list[Below]:
         return [("node", Table.decode(odb.read(oid, "table")).fragments)]
     if kind == "large":
         return _chunks(odb, oid)
+    if kind == "leaf":
+        return []
     return [*_entries(Node.decode(odb.read(oid, "node")))]
 
 
@@ -117,15 +140,20 @@ def _entries(node: Node) -> Iterator[Below]:
             yield "node", inner.oid
     elif node.kind == TREE:
         for entry in node.entries:
-            if entry.meta:
-                yield "large", entry.meta  # of any size
-            kinds = {"tree": "node", "table": "table", "blob": "large" if entry.bytes > LARGE else "leaf"}
-            yield kinds[entry.type], entry.oid
+            yield from _named(entry)
     else:
         for fragment in node.entries:
             yield "leaf", fragment.oid
         if node.stats:
             yield "leaf", node.stats
+
+
+def _named(entry: TreeEntry) -> Iterator[Below]:
+    """What an entry of a tree names."""
+    if entry.meta:
+        yield "large", entry.meta  # of any size
+    kinds = {"tree": "node", "table": "table", "blob": "large" if entry.bytes > LARGE else "leaf"}
+    yield kinds[entry.type], entry.oid
 
 
 def _chunks(odb: Odb, oid: Oid) -> list[Below]:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from blake3 import blake3
+
 from dpkg.errors import AlreadyExists, Conflict, Corrupt, Denied, DpkgError, Format, NotFound, Storage, Usage
 from dpkg.names import valid_package, valid_ref
 from dpkg.objects import canonical_json
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
     Event = Literal["birth", "commit", "barrier", "floor", "deleted"]
 
-HEADS, TAGS = "heads", "tags"
-WORDS = {HEADS: "branch", TAGS: "tag"}
+HEADS, TAGS, PARTS = "heads", "tags", "parts"
+WORDS = {HEADS: "branch", TAGS: "tag", PARTS: "part"}
 EVENTS = frozenset(("birth", "commit", "barrier", "floor", "deleted"))
 
 PREFIX = "refs/"
@@ -35,6 +37,7 @@ _HEX = frozenset("0123456789abcdef")
 _ATTEMPTS = 100
 _PASSED = 500  # keys of one log that are listed before the rest is jumped over
 _NULL = type(None)
+_PART = {"part": str}  # a member of commits of parts only
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "event": str,
     "floor": list,
@@ -66,10 +69,11 @@ class RefEntry:
     who: str
     why: str
     floor: tuple[Oid, ...] = ()  # the oldest commits that are kept, in order: what their parents were is gone
+    part: str | None = None  # `revision/path`, of which alone is here (dpkg/parts.py)
     digest: Oid = field(init=False)
 
     def __post_init__(self) -> None:
-        value = canonical_json.members(self._members(), "ref entry", _TYPES)
+        value = canonical_json.members(self._members(), "ref entry", _TYPES | (_PART if self.part is not None else {}))
         if self.event not in EVENTS:
             raise Format(f"a ref entry has the unknown event '{self.event[:80]}'")
         if self.n < 0 or (self.n == 0) != (self.event == "birth") or (self.n == 0) != (self.prev is None):
@@ -78,12 +82,15 @@ class RefEntry:
             raise Format("the floor of a ref entry is not sorted")
         if (self.oid is not None) != (self.event == "commit"):
             raise Format(f"a ref entry of the event '{self.event}' has {'an' if self.oid else 'no'} oid")
+        if self.part is not None and (self.event != "commit" or not all(self.part.partition("/"))):
+            raise Format("a ref entry of a part is no commit, or lacks a revision or path")
         if len(self.push) != 32 or not _HEX.issuperset(self.push):
             raise Format("the push id of a ref entry is not 32 hexadecimal digits")
         object.__setattr__(self, "digest", digest("ref", canonical_json.encode(value)))
 
     def _members(self) -> dict[str, Any]:
-        return {name: _plain(getattr(self, name)) for name in _TYPES}
+        part = {} if self.part is None else {"part": _plain(self.part)}
+        return {name: _plain(getattr(self, name)) for name in _TYPES} | part
 
     def encode(self) -> bytes:
         """Canonical JSON, with the entry's digest."""
@@ -92,8 +99,10 @@ class RefEntry:
     @classmethod
     def decode(cls, data: bytes) -> RefEntry:
         """The entry that `data` spells. Whatever the bytes: Format if it is none, Corrupt if its digest is wrong."""
-        types = _TYPES | {"digest": str}
-        value = canonical_json.members(canonical_json.decode(data), "ref entry", types)
+        found, types = canonical_json.decode(data), _TYPES | {"digest": str}
+        if isinstance(found, dict) and "part" in found:
+            types |= _PART
+        value = canonical_json.members(found, "ref entry", types)
         claimed = value.pop("digest")
         value["floor"] = tuple(Oid(oid) if isinstance(oid, str) else _no_oid() for oid in value["floor"])
         for name in ("oid", "prev"):
@@ -168,6 +177,12 @@ class Refs:
         tip = self.tip(package, kind, name)
         return None if tip is None else self._last(folder_of(package, kind, name), tip).oid
 
+    def parts(self, package: str) -> dict[str, RefEntry]:
+        """The parts of a package that are here alone, sorted by names, each with the entry that says what it is."""
+        folders = {name: folder_of(package, PARTS, name) for name in self.logs(package, PARTS)}
+        found = {name: self._last(f, tip) for name, f in folders.items() if (tip := self.tip(package, PARTS, name))}
+        return {name: entry for name, entry in sorted(found.items()) if entry.oid is not None}
+
     def log(self, package: str, kind: str, name: str) -> Iterator[RefEntry]:
         """All entries of a ref's log, newest first. Raises Corrupt where one is not what the next one names (STO-7)."""
         tip = self.tip(package, kind, name)
@@ -218,6 +233,7 @@ class Refs:
         why: str,
         push: str | None = None,
         floor: Iterable[Oid] | None = None,
+        part: str | None = None,
     ) -> RefEntry:
         """Create the entry after `expected` (None: the birth); Conflict if another has that place. A tag has one value.
 
@@ -234,7 +250,7 @@ class Refs:
             self._refuse_second_value(package, name, self._last(folder, expected))
         n, prev = (0, None) if expected is None else (expected.n + 1, expected.digest)
         below = tuple(sorted(set(floor))) if floor is not None else expected.floor if expected else ()
-        entry = RefEntry(n, event, oid, prev, push or self.push, int(time.time()), who, why, below)
+        entry = RefEntry(n, event, oid, prev, push or self.push, int(time.time()), who, why, below, part)
         data, key = entry.encode(), entry_key(folder, n)
         self.backend.sync()
         try:
@@ -265,12 +281,15 @@ class Refs:
         why: str,
         tail: RefEntry | None = None,
         floor: Iterable[Oid] = (),
+        part: str | None = None,
     ) -> RefEntry:
         """Move a ref from `old` (None: it has no value) to `new`. Conflict if it has another value than `old`.
 
         With `tail`, what `start` returned: Conflict also if anything was appended to the log since. `floor` is added to the log's.
         """
-        return self._change(package, kind, name, "commit", new, old, who=who, why=why, tail=tail, floor=floor)
+        return self._change(
+            package, kind, name, "commit", new, old, who=who, why=why, tail=tail, floor=floor, part=part
+        )
 
     def create_tag(
         self,
@@ -306,6 +325,7 @@ class Refs:
         why: str,
         tail: RefEntry | None = None,
         floor: Iterable[Oid] = (),
+        part: str | None = None,
     ) -> RefEntry:
         """Append `event` to a log in which the value is `old`."""
         folder = folder_of(package, kind, name)
@@ -318,7 +338,9 @@ class Refs:
                 raise _moved(package, kind, name, last)
             try:
                 below = {*tip.floor, *floor}
-                return self.append(package, kind, name, event, oid, expected=tip, who=who, why=why, floor=below)
+                return self.append(
+                    package, kind, name, event, oid, expected=tip, who=who, why=why, floor=below, part=part
+                )
             except Conflict:
                 if tail is not None:
                     raise
@@ -353,6 +375,10 @@ class Refs:
             raise Corrupt(f"{where} is damaged: {error.message}", hint) from None
         if entry.n != n:
             raise Corrupt(f"{where} is damaged: it is entry {entry.n}", hint)
+        kind, name = folder.split("/")[3:5]
+        expected = part_name(entry.part) if entry.part is not None else None
+        if entry.event == "commit" and expected != (name if kind == PARTS else None):
+            raise Corrupt(f"{where} is damaged: it is not the entry of a {WORDS[kind]} of this name", hint)
         self.floor.update(entry.floor)
         return entry
 
@@ -416,7 +442,7 @@ def _no_oid() -> Oid:
 
 def _valid_kind(kind: str) -> str:
     if kind not in WORDS:
-        raise Usage(f"'{kind}' is no kind of ref", "heads or tags")
+        raise Usage(f"'{kind}' is no kind of ref", "heads, tags or parts")
     return kind
 
 
@@ -428,6 +454,11 @@ def folder_of(package: str, kind: str, name: str) -> str:
 def entry_key(folder: str, n: int) -> str:
     """The key of entry `n` of a log: the newest sorts first."""
     return f"{folder}{_TOP - n:016x}"
+
+
+def part_name(part: str) -> str:
+    """The name of the ref of a part, which is given as `revision/path`."""
+    return blake3(part.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def _number(key: str) -> int | None:

@@ -9,11 +9,11 @@ from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING
 
-from dpkg import settings
+from dpkg import parts, settings
 from dpkg.command import when
 from dpkg.errors import Conflict, Corrupt, DpkgError, Format, NotFound, Usage
 from dpkg.gclog import GcLog, Guard
-from dpkg.names import parse_expr, valid_package
+from dpkg.names import Expr, parse_expr, valid_package
 from dpkg.objects.commit import Commit
 from dpkg.odb import Odb, create_store, is_remote, open_store
 from dpkg.oid import Oid
@@ -23,7 +23,6 @@ from dpkg.store import open_backend
 if TYPE_CHECKING:
     from typing import Any
 
-    from dpkg.names import Expr
     from dpkg.objects.node import TreeEntry
     from dpkg.refs import RefEntry
     from dpkg.refs_snapshot import Known
@@ -85,10 +84,14 @@ class Repository:
         """A commit. Raises NotFound, Corrupt."""
         return read_commit(self.odb, oid)
 
-    def require(self, package: str) -> None:
-        """Raises NotFound if there is no such package, naming near ones."""
+    def require(self, package: str, *, part: bool = False) -> None:
+        """Raises NotFound if there is no such package, naming near ones; InPart if it is here in part only, but for `part`."""
         valid_package(package)
         if self.tip(package) is None and not self.refs.tags(package):
+            if known_parts := parts.of(self.refs, package):
+                if part:
+                    return
+                raise parts.lacking(Expr(package), known_parts, self.url)
             from difflib import get_close_matches
 
             known = list(self.refs.packages())
@@ -131,11 +134,22 @@ class Repository:
     # What expressions mean
 
     def resolve(self, expr: str | Expr) -> tuple[Expr, Oid, Commit]:
-        """A package expression's commit. Raises NotFound, Usage; an ambiguous prefix lists its candidates."""
+        """A package expression's commit. Raises NotFound, Usage; an ambiguous prefix lists its candidates.
+
+        Where no branch or tag has it, that of a part which has the path (dpkg/parts.py); InPart where none has.
+        """
         parsed = parse_expr(expr) if isinstance(expr, str) else expr
         at = self.snapshot(parsed.package)
-        at.require(parsed.package)
-        oid = at.revision(parsed.package, parsed.revision or LATEST)
+        try:
+            at.require(parsed.package)
+            oid = at.revision(parsed.package, parsed.revision or LATEST)
+        except NotFound as e:
+            part = parts.find(at.refs, parsed)
+            if part is None and isinstance(e, parts.InPart):
+                raise parts.lacking(parsed, e.parts, self.url) from None
+            if part is None:
+                raise
+            oid = part.commit
         if is_remote(self.backend):
             from dpkg import prefetch
 
@@ -243,7 +257,7 @@ class Repository:
                     seen.add(oid)
                     yield oid, commit
 
-    def entry(self, expr: str) -> tuple[Expr, Oid, Commit, TreeEntry | None]:
+    def entry(self, expr: str | Expr) -> tuple[Expr, Oid, Commit, TreeEntry | None]:
         """What an expression with a path names: the entry, or None for the root tree."""
         from dpkg.index import lookup
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from dpkg import prefetch, seen
+from dpkg import parts, prefetch, seen
 from dpkg.command import count
 from dpkg.errors import AlreadyExists, Conflict, Usage
 from dpkg.odb import is_remote
@@ -56,7 +56,9 @@ def install(
 
     Raises Conflict over local commits that the remote does not have, unless forced; these stay in the ref log.
     """
-    return _Install(local, remote, package, force, revision).run()
+    done = _Install(local, remote, package, force, revision).run()
+    parts.forget(local, package)
+    return done
 
 
 class _Lost(Exception):
@@ -67,7 +69,7 @@ class _Lost(Exception):
         self.conflict = conflict
 
 
-class _Sync(ABC):
+class Syncing(ABC):
     """One push or install: refs of `there` are written to. State is what goes into the result."""
 
     def __init__(self, local: Repository, remote: Repository, there: Repository, package: str, force: bool) -> None:
@@ -136,11 +138,21 @@ class _Sync(ABC):
         return tip
 
     def _move(
-        self, kind: str, name: str, new: Oid, old: Oid | None, tail: RefEntry, why: str, ends: Iterable[Oid]
+        self,
+        kind: str,
+        name: str,
+        new: Oid,
+        old: Oid | None,
+        tail: RefEntry,
+        why: str,
+        ends: Iterable[Oid] = (),
+        part: str | None = None,
     ) -> None:
         try:
             self.there.settle()
-            self.there.refs.update(self.package, kind, name, new, old, who=self.who, why=why, tail=tail, floor=ends)
+            self.there.refs.update(
+                self.package, kind, name, new, old, who=self.who, why=why, tail=tail, floor=ends, part=part
+            )
         except Conflict as e:
             raise _Lost(e) from None
         if kind == HEADS:
@@ -168,7 +180,7 @@ class _Sync(ABC):
         return new, tuple(kept)
 
 
-class _Push(_Sync):
+class _Push(Syncing):
     def __init__(self, local: Repository, remote: Repository, package: str, force: bool, rebase: bool) -> None:
         super().__init__(local, remote, remote, package, force)
         self.rebase = rebase
@@ -255,7 +267,7 @@ class _Push(_Sync):
         return tip
 
 
-class _Install(_Sync):
+class _Install(Syncing):
     def __init__(self, local: Repository, remote: Repository, package: str, force: bool, revision: str | None) -> None:
         super().__init__(local, remote, local, package, force)
         self.revision = revision

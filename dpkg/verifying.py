@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from dpkg.errors import Corrupt, DpkgError, Format, NotFound, Storage
-from dpkg.index.reader import child, read_node
+from dpkg.index.reader import child, read_node, step
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
 from dpkg.odb import fragment_key, is_remote
 from dpkg.oid import Oid
+from dpkg.refs import PARTS
 from dpkg.repository import read_commit
 from dpkg.store.local import LocalBackend
 from dpkg.storechecks import DAMAGED, MISSING, Damage, Level, StoreChecks
@@ -56,6 +57,12 @@ class Walk:
                 self.tips[package, kind, name] = log[0].n if log else -1
                 if (oid := value_of(log)) is not None:
                     yield from self._commit(oid, where, frozenset(log[0].floor))
+        for name in list(refs.logs(package, PARTS)):
+            where, log = f"{package} {PARTS}/{name}", []
+            self._try(where, None, partial(_extend, log, refs.log(package, PARTS, name)))
+            self.tips[package, PARTS, name] = log[0].n if log else -1
+            if value_of(log) is not None:
+                yield from self._part(next(entry for entry in log if entry.oid), where)
 
     def moved(self) -> bool:
         """Whether refs are not where they were when they were looked at."""
@@ -97,6 +104,40 @@ class Walk:
             if commit is not None:
                 yield from self._tree(commit.tree, f"{where}, commit {oid[:12]}", ", ", None, 0)
                 todo += commit.parents if oid not in floor else ()
+
+    def _part(self, ref: RefEntry, where: str) -> Iterator[Leaf]:
+        """What a part promises: its commit, the nodes on the way, and the leaves below the entry, which is one in a leaf of its own."""
+        assert ref.oid is not None
+        names = (ref.part or "").split("/")[1:]
+        commit = self._try(where, ref.oid, partial(read_commit, self._odb, ref.oid))
+        where, oid, found = f"{where}, commit {ref.oid.short}, ", commit.tree if commit else None, None
+        for name in names:
+            found = (
+                self._try(where + "/".join(names), oid, partial(self._on_the_way, oid, name, found, where))
+                if oid
+                else None
+            )
+            oid = found.oid if found else None
+        if found is None:
+            return
+        where += "".join(f"{name}/" for name in names[:-1])
+        yield Leaf(Node(TREE, 0, (found,)), None, where)
+        if found.type == "tree":
+            yield from self._tree(found.oid, where + found.name, "/", found, len(names))
+        elif found.type == "table":
+            yield from self._table(found, where + found.name)
+
+    def _on_the_way(self, oid: Oid, name: str, above: TreeEntry | None, where: str) -> TreeEntry | None:
+        """The entry of a name in a tree, which holds what the entry `above` says."""
+        node = read_node(self._odb, oid, TREE)
+        if above is not None:
+            agree(above, sums(node))
+        while not isinstance(found := step(node, name), TreeEntry):
+            below = self._try(where + name, found.oid, partial(child, self._odb, node, found))
+            if below is None:
+                return None
+            node = below
+        return found
 
     def _tree(self, oid: Oid, where: str, sep: str, entry: TreeEntry | None, depth: int) -> Iterator[Leaf]:
         """The leaves below a tree, which holds what the `entry` that names it says; `sep` stands before its names."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dpkg import parts
 from dpkg.command import STORE, Arg, Command, Opt, count, grid, shorten
 from dpkg.errors import Conflict, Usage
 from dpkg.names import parse_expr
@@ -60,7 +61,8 @@ def build(package: str, path: str, *, message: str = "", raw: bool = False, stor
     """Compile `path` into `package`; a store is made where there is none.
 
     Raises NotFound for a missing path, Usage for a plan that does not work, Format for files that break their shape, CheckFailed for a key
-    that is not unique, Conflict if someone else moved the branch meanwhile. Nothing is published then.
+    that is not unique, Conflict if someone else moved the branch meanwhile, or the package is
+    here in part only. Nothing is published then.
     """
     from dpkg import __version__
     from dpkg.compiler import make_plan
@@ -71,6 +73,7 @@ def build(package: str, path: str, *, message: str = "", raw: bool = False, stor
     repository = Repository(store, create=True)
     source = os.fsencode(os.path.basename(os.path.abspath(path))).decode(errors="replace")  # whatever the locale says
     provenance = {"source": source, "tool": f"dpkg {__version__}"}
+    parts.refuse(repository, name, repository.tip(name))
     for _ in range(_ATTEMPTS):
         tail = repository.start(name)
         old = repository.tip(name)

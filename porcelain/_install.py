@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 from dpkg import settings, sync
 from dpkg.command import STORE, Arg, Command, Opt, count, shorten
 from dpkg.errors import NotFound, Usage
+from dpkg.index import lookup
 from dpkg.names import parse_expr
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.names import Expr
     from dpkg.oid import Oid
 
 COMMAND = Command(
     "install",
-    "Bring a package with its history and tags from another store. Only what is missing here travels; all of it is verified.",
+    "Bring a package with its history and tags from another store, or one table, folder or file of it. Only what is missing here travels;"
+    " all of it is verified.",
     (
-        Arg("expr", "owner/name[@revision]", completes="theirs"),
+        Arg("expr", "owner/name[@revision][/path]", completes="theirs"),
         Arg(
             "remote",
             "a folder, a URL or the name of a remote (default: the only one, or origin)",
@@ -30,10 +34,13 @@ COMMAND = Command(
         Opt("--force", "take the remote's branch even over local commits that it lacks"),
         STORE,
     ),
-    details="Everything that arrives is decoded and checked against its oid before it counts. A store is made where there is none.",
+    details="Everything that arrives is decoded and checked against its oid before it counts. A store is made where there is none.\n"
+    "With a path only that is brought, of the rest nothing but the commit and the nodes on the way: no history and no tags. More parts "
+    "may be installed later, or the whole package: that brings what is lacking. Commands that need what is not here say so.",
     examples=(
         ("Bring a package from a folder:", "dpk install acme/shop ../shared"),
         ("Bring a tag, and write its tables and files into a folder:", "dpk install acme/shop@v1 origin --into shop"),
+        ("Bring one table:", "dpk install acme/shop/sales ../shared"),
     ),
     see=("push", "export", "remote", "verify"),
     prose=True,
@@ -42,9 +49,10 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class Installed:
-    """What an install did. `bytes` as stored; `ahead` counts local commits beyond the remote's."""
+    """What an install did. `path` is null where all was asked for; `bytes` as stored; `ahead` counts local commits beyond the remote's."""
 
     package: str
+    path: str | None
     remote: str
     commit: Oid
     tophash: Oid
@@ -61,15 +69,14 @@ class Installed:
 def install(
     expr: str, remote: str | None = None, *, into: str | None = None, force: bool = False, store: str | None = None
 ) -> Installed:
-    """Install a package; a store is made where there is none.
+    """Install a package, or what is at a path in it; a store is made where there is none.
 
     Raises NotFound, Conflict over local commits that the remote lacks, Corrupt for anything that arrives damaged or forged.
+    Usage for a path where the whole package is here at another commit.
     """
     parsed = parse_expr(expr)
-    if parsed.path:
-        raise Usage(
-            f"'{expr}' names a part of a package, and install takes all of it", f"write: dpk install {parsed.package}"
-        )
+    if parsed.path and force:
+        raise Usage("--force moves a branch, and a part of a package has none", f"write: dpk install {expr}")
     if into:
         from dpkg import exporting
 
@@ -77,16 +84,23 @@ def install(
     source = _open(_remote(remote, store))
     try:
         local = Repository(store)
-    except NotFound:
-        source.require(parsed.package)  # no store is made for what is not there
+    except NotFound:  # no store is made for what is not there
+        _find(source, parsed)
         local = Repository(store, create=True)
-    done = sync.install(local, source, parsed.package, parsed.revision, force=force)
+    if parsed.path:
+        from dpkg import parting
+
+        done = parting.install(local, source, parsed)
+    else:
+        done = sync.install(local, source, parsed.package, parsed.revision, force=force)
     assert done.commit is not None
     tophash = local.commit(done.commit).tree
     if into:
-        exporting.export(local.odb, tophash, None, into, "parquet")
+        entry = lookup(local.odb, tophash, parsed.path) if parsed.path else None
+        exporting.export(local.odb, None if entry else tophash, entry, into, "parquet")
     return Installed(
         package=parsed.package,
+        path=parsed.path,
         remote=source.url,
         commit=done.commit,
         tophash=tophash,
@@ -108,32 +122,45 @@ def _open(place: str) -> Repository:
         raise NotFound(e.message, "check the remote: 'dpk remote list' shows those that have names") from None
 
 
+def _find(source: Repository, expr: Expr) -> None:
+    """Raises NotFound where there is no such package or path."""
+    if expr.path:
+        source.entry(expr)
+    else:
+        source.require(expr.package)
+
+
 def _remote(remote: str | None, store: str | None) -> str:
     """The remote's place; the local store, whose remotes count, may not exist yet."""
     return settings.remote(remote, settings.load(settings.find_store(store)))
 
 
 def render(result: Installed) -> Iterator[Any]:
+    name = f"{result.package}/{result.path}" if result.path else result.package
     if result.changed:
         moved = f"{count(result.objects, 'object')} and {count(result.fragments, 'fragment')}, {shorten(result.bytes)}"
-        yield (
-            ("green", "installed "),
-            ("bold", result.package),
-            f" {result.commit[:12]} from {result.remote}: {moved}",
-        )
+        yield (("green", "installed "), ("bold", name), f" {result.commit[:12]} from {result.remote}: {moved}")
     else:
-        yield (("bold", result.package), f" {result.commit[:12]} is installed already; nothing was brought")
+        yield (("bold", name), f" {result.commit[:12]} is installed already; nothing was brought")
     if result.tags:
         yield f"tags: {', '.join(result.tags)}"
-    for name in result.kept_tags:
+    for tag in result.kept_tags:
         yield (
             ("yellow", "note: "),
-            f"the remote's tag '{name}' is another commit's here, or was deleted; that was left so",
+            f"the remote's tag '{tag}' is another commit's here, or was deleted; that was left so",
         )
     if result.ahead:
         yield f"you are {count(result.ahead, 'commit')} ahead: dpk push {result.package} {result.remote}"
     if result.into:
         yield f"exported into {result.into}"
-    owner, name = result.package.split("/")
-    if all(part.isidentifier() for part in (owner, name)):
-        yield ("use it:  ", ("cyan", f"from dpkg.data.{owner} import {name}"))
+    use = _use(result.package, result.path)
+    if use:
+        yield ("use it:  ", ("cyan", use))
+
+
+def _use(package: str, path: str | None) -> str:
+    """How Python gets at it."""
+    *above, last = (f"{package}/{path}" if path else package).split("/")
+    if len(above) < 3 and all(part.isidentifier() and not iskeyword(part) for part in (*above, last)):
+        return f"from dpkg.data.{'.'.join(above)} import {last}"
+    return f"dpkg.load({f'{package}/{path}'!r})" if path else ""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt, when
 from dpkg.errors import Usage
 from dpkg.names import parse_expr
+from dpkg.parts import InPart
 from dpkg.repository import MAIN, Repository
 
 if TYPE_CHECKING:
     from dpkg.command import Shown
     from dpkg.oid import Oid
+    from dpkg.parts import Part
 
 COMMAND = Command(
     "log",
@@ -38,6 +41,7 @@ class Entry:
     """One commit. `time` in seconds since 1970 UTC; `refs` are the branches and tags on it.
 
     `cut` says who removed the commits before it, and when; null where none were removed.
+    `parts` are the paths that alone were installed of it: then what came before it is not here.
     """
 
     commit: Oid
@@ -48,6 +52,7 @@ class Entry:
     message: str
     refs: tuple[str, ...]
     cut: str | None = None
+    parts: tuple[str, ...] = ()
 
 
 def log(expr: str, *, max_count: int | None = None, store: str | None = None) -> Iterator[Entry]:
@@ -56,10 +61,26 @@ def log(expr: str, *, max_count: int | None = None, store: str | None = None) ->
         raise Usage("a number of commits is not negative")
     parsed = parse_expr(expr)
     repository = Repository(store).snapshot(parsed.package)
-    _, start, _ = repository.resolve(parsed)
     if parsed.path:
+        repository.require(parsed.package, part=True)
         raise Usage(f"'{expr}' names a part of a package", f"the log is of whole packages: dpk log {parsed.package}")
+    try:
+        _, start, _ = repository.resolve(parsed)
+    except InPart as e:
+        if not e.parts:
+            raise
+        return islice(_in_part(repository, e.parts), max_count)
     return _entries(repository, parsed.package, start, max_count)
+
+
+def _in_part(repository: Repository, parts: Sequence[Part]) -> Iterator[Entry]:
+    """The commits of a package of which only parts are here."""
+    paths: dict[Oid, list[str]] = {}
+    for part in parts:
+        paths.setdefault(part.commit, []).append(part.path)
+    commits = [(oid, repository.commit(oid)) for oid in paths]
+    for oid, c in sorted(commits, key=lambda item: -item[1].time):
+        yield Entry(oid, c.tree, c.parents, c.author, c.time, c.message, (), parts=tuple(sorted(set(paths[oid]))))
 
 
 def _entries(repository: Repository, package: str, start: Oid, most: int | None) -> Iterator[Entry]:
@@ -79,8 +100,11 @@ def _entries(repository: Repository, package: str, start: Oid, most: int | None)
 def render(result: Iterator[Entry], oneline: bool = False) -> Iterator[Shown]:
     for n, e in enumerate(result):
         refs = f" ({', '.join(e.refs)})" if e.refs else ""
+        part = f"(only {', '.join(e.parts)} of it was installed, and its history is not here)" if e.parts else ""
         if oneline:
             yield (("yellow", e.commit[:12]), ("green", refs), " ", e.message.splitlines()[0] if e.message else "")
+            if part:
+                yield (("dim", part),)
             if e.cut:
                 yield (("dim", f"({e.cut})"),)
             continue
@@ -94,6 +118,9 @@ def render(result: Iterator[Entry], oneline: bool = False) -> Iterator[Shown]:
             yield ""
             for text in e.message.splitlines():
                 yield f"    {text}".rstrip()
+        if part:
+            yield ""
+            yield (("dim", part),)
         if e.cut:
             yield ""
             yield (("dim", f"({e.cut})"),)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dpkg import parts
 from dpkg.command import STORE, Arg, Command, Opt, count, grid, shorten, when
 from dpkg.names import Expr, parse_expr
 from dpkg.repository import Repository
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from dpkg.command import Shown
     from dpkg.objects.node import TreeEntry
     from dpkg.oid import Oid
+    from dpkg.parts import Part
 
 COMMAND = Command(
     "ls",
@@ -40,7 +42,10 @@ COMMAND = Command(
 
 @dataclass(frozen=True)
 class Package:
-    """A package as listed. `rows` and `bytes` are those of its latest commit; no commit where it has only tags."""
+    """A package as listed. `rows` and `bytes` are those of its latest commit; no commit where it has only tags.
+
+    `parts` are the paths that were installed alone; commit, rows and bytes are theirs if there is nothing else.
+    """
 
     package: str
     commit: Oid | None
@@ -49,6 +54,7 @@ class Package:
     rows: int
     bytes: int
     tags: tuple[str, ...]
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,19 +82,43 @@ def _packages(repository: Repository) -> Iterator[Package]:
     for name in repository.refs.packages():
         at = repository.snapshot(name)
         tip, tags = at.tip(name), tuple(at.refs.tags(name))
+        known = parts.of(at.refs, name)
+        shown = tuple(parts.names(known))
         if tip is None:
-            yield Package(name, None, None, None, 0, 0, tags)
+            yield (
+                _in_part(repository, name, known, shown)
+                if known and not tags
+                else Package(name, None, None, None, 0, 0, tags, shown)
+            )
             continue
         commit = repository.commit(tip)
         found = read_node(repository.odb, commit.tree, TREE).entries
         rows, size = sum(e.rows for e in found), sum(e.bytes for e in found)
-        yield Package(name, tip, commit.tree, commit.time, rows, size, tags)
+        yield Package(name, tip, commit.tree, commit.time, rows, size, tags, shown)
+
+
+def _in_part(repository: Repository, name: str, known: list[Part], shown: tuple[str, ...]) -> Package:
+    """A package of which only parts are here."""
+    from dpkg.index import lookup
+
+    commit = repository.commit(known[0].commit)
+    top = [part for part in known if not any(other.has(part.path) for other in known if other.path != part.path)]
+    found = [lookup(repository.odb, repository.commit(part.commit).tree, part.path) for part in top]
+    rows, size = sum(e.rows for e in found), sum(e.bytes for e in found)
+    return Package(name, known[0].commit, commit.tree, commit.time, rows, size, (), shown)
 
 
 def _items(repository: Repository, expr: Expr, recursive: bool) -> Iterator[Item]:
     from dpkg.index import lookup, tree_entries, walk
 
-    _, _, commit = repository.resolve(expr)
+    try:
+        _, _, commit = repository.resolve(expr)
+    except parts.InPart as e:
+        found = {part.path: part for part in reversed(e.parts)}
+        if not found:
+            raise
+        trees = ((path, repository.commit(part.commit).tree) for path, part in sorted(found.items()))
+        return (item(path, lookup(repository.odb, tree, path)) for path, tree in trees)
     root, prefix = commit.tree, ""
     if expr.path:
         entry = lookup(repository.odb, root, expr.path)
@@ -117,6 +147,8 @@ def render(result: Iterator[Package | Item]) -> Iterator[Shown]:
 def _package_row(e: Package) -> tuple[str | tuple[str, str], ...]:
     last = when(e.time)[:10] if e.time is not None else "no commits"
     shown = ", ".join(reversed(e.tags[-5:])) + (", …" if len(e.tags) > 5 else "")
+    if e.parts and not e.tags:
+        shown = f"only {', '.join(e.parts[:5])}{', …' if len(e.parts) > 5 else ''}"
     return ("cyan", e.package), (e.tophash or "")[:12], count(e.rows, "row"), shorten(e.bytes), last, ("yellow", shown)
 
 

@@ -70,7 +70,7 @@ def repair(package: str | None = None, *, from_: Sequence[str] = (), store: str 
 
     repository = Repository(store)
     if package:
-        repository.require(package)
+        repository.require(package, part=True)
     names = (from_,) if isinstance(from_, str) else from_
     done = Repair(repository, [Repository(repository.remote(name)) for name in names])
     done.run(package)

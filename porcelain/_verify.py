@@ -78,7 +78,7 @@ def verify(
         raise Usage("--quick and --deep are not one check", "give one of them, or neither")
     repository = Repository(store)
     if package:
-        repository.require(package)
+        repository.require(package, part=True)
     check = verifying.Check(repository, verifying.level(quick, deep))
     check.run(package)
     left = [] if package else verifying.leftovers(repository)

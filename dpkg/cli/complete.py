@@ -17,6 +17,7 @@ from dpkg.errors import Usage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dpkg.parts import InPart
     from dpkg.repository import Repository
 
 
@@ -164,7 +165,7 @@ def _stored(kind: str, word: str, line: _Before) -> Iterator[Found]:
     place = _store(line)
     if kind == "theirs":  # of the remote that is named, or is the only one; its argument may come later
         named = line.words[1] if len(line.words) > 1 else None
-        place, kind = settings.remote(named, settings.load(place)), "commit"
+        place, kind = settings.remote(named, settings.load(place)), "expr"
     if "://" in place:
         return  # no TAB waits for a network
     from dpkg.repository import Repository
@@ -213,16 +214,27 @@ def _revisions(repository: Repository, package: str, branches: bool = False) -> 
 
 def _entries(repository: Repository, word: str, package: str, revision: str, path: str) -> Iterator[Found]:
     """The names of a tree that begin as the last part of a path does; they are together, in bytewise order."""
-    from dpkg.index import lookup, tree_entries
-    from dpkg.repository import LATEST
+    from dpkg.index import tree_entries
+    from dpkg.names import Expr
+    from dpkg.parts import InPart
 
-    tree = repository.commit(repository.revision(package, revision or LATEST)).tree
     folder, _, base = path.rpartition("/")
-    if folder:
-        tree = lookup(repository.odb, tree, folder).oid
+    try:
+        _, _, commit, found = repository.entry(Expr(package, revision or None, folder or None))
+    except InPart as e:
+        yield from _ways(e, word, folder, base)
+        return
+    tree = found.oid if found else commit.tree
     for entry in tree_entries(repository.odb, tree):
         if entry.name.startswith(base):
             value = word[: len(word) - len(base)] + entry.name
             yield Found(value + "/" * (entry.type == "tree"), entry.type)
         elif entry.name.encode(errors="surrogatepass") > base.encode(errors="surrogatepass"):
             return
+
+
+def _ways(found: InPart, word: str, folder: str, base: str) -> Iterator[Found]:
+    """The names in a folder that lead to parts, where only these are here."""
+    rest = sorted({part.path[len(folder) + 1 if folder else 0 :] for part in found.parts})
+    names = dict.fromkeys(name + slash for name, slash, _ in (path.partition("/") for path in rest))
+    yield from (Found(word[: len(word) - len(base)] + name, "installed") for name in names if name.startswith(base))

@@ -46,7 +46,7 @@ def owned(owner: str) -> dict[str, list[str]]:
         return found
     for package in refs.packages(deleted=True):
         first, name = package.split("/")
-        if owner_alias(first) == owner and (refs.heads(package) or refs.tags(package)):
+        if owner_alias(first) == owner and (refs.heads(package) or refs.tags(package) or refs.parts(package)):
             found.setdefault(alias(name), []).append(package)
     return found
 

@@ -8,13 +8,16 @@ import keyword
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dpkg.command import clean, count, grid, shorten
 from dpkg.errors import NotFound, Usage
-from dpkg.names import parse_expr
+from dpkg.index import lookup
+from dpkg.names import Expr, parse_expr
 from dpkg.objects.node import TreeEntry
 from dpkg.oid import Oid
+from dpkg.parts import InPart
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
@@ -31,8 +34,17 @@ def load(expr: str, *, store: str | None = None) -> Tree | Table | Blob:
 
     The commit is fixed now; a later load sees later installs. Raises NotFound, Usage.
     """
-    repository = Repository(store).snapshot(parse_expr(expr).package)
-    parsed, oid, commit, entry = repository.entry(expr)
+    parsed = parse_expr(expr)
+    return _load(Repository(store).snapshot(parsed.package), parsed)
+
+
+def _load(repository: Repository, parsed: Expr) -> Tree | Table | Blob:
+    try:
+        _, oid, commit, entry = repository.entry(parsed)
+    except InPart as e:
+        if not e.parts:
+            raise
+        return _in_part(repository, parsed, e)
     # Only a tag's name never moves.
     tag = parsed.revision if parsed.revision and _is_tag(repository, parsed.package, parsed.revision) else None
     base = f"{parsed.package}@{tag or oid.short}"
@@ -44,6 +56,14 @@ def _is_tag(repository: Repository, package: str, name: str) -> bool:
         return repository.refs.value(package, "tags", name) is not None
     except Usage:  # `latest~2` cannot be one
         return False
+
+
+def _in_part(repository: Repository, parsed: Expr, error: InPart) -> InParts:
+    """A package or folder of which only parts are here."""
+    oid = error.parts[0].commit
+    tree = repository.commit(oid).tree
+    entry = lookup(repository.odb, tree, parsed.path) if parsed.path else _root(repository, tree)
+    return InParts(repository, parsed, oid, entry, error)
 
 
 def _root(repository: Repository, tree: Oid) -> TreeEntry:
@@ -65,6 +85,11 @@ def _reopen(store: str, base: str, commit: str, path: str) -> Tree | Table | Blo
     repository, package = Repository(store), base.partition("@")[0]
     _, oid, found, entry = repository.entry(f"{package}@{commit}/{path}" if path else f"{package}@{commit}")
     return _make(repository, base, oid, path, entry or _root(repository, found.tree))
+
+
+def _reload(store: str, expr: str) -> Tree | Table | Blob:
+    """What is there now of a package that was there in part when it was pickled."""
+    return load(expr, store=store)
 
 
 def alias(name: str) -> str:
@@ -232,6 +257,46 @@ class Tree(Node):
         body = "".join(f"<tr>{line}</tr>" for line in lines)
         more = "".join(f"<p>{text}</p>" for text in self._more())
         return f"<b>{html.escape(clean(self.expr))}</b><table>{body}</table>{more}"
+
+
+class InParts(Tree):
+    """A package or a folder of which only parts were installed: its children are what leads to these."""
+
+    __slots__ = ("_error", "_expr")
+
+    def __init__(self, repository: Repository, expr: Expr, commit: Oid, entry: TreeEntry, error: InPart) -> None:
+        super().__init__(repository, f"{expr.package}@{expr.revision or commit.short}", commit, expr.path or "", entry)
+        self._expr, self._error = expr, error
+
+    def _below(self, name: str) -> Expr:
+        return replace(self._expr, path=f"{self._path}/{name}" if self._path else name)
+
+    def _children(self) -> dict[str, TreeEntry]:
+        if self._found is None:
+            above = len(f"{self._path}/") if self._path else 0
+            names = sorted({part.path[above:].partition("/")[0] for part in self._error.parts})
+            self._found = {name: replace(self[name]._entry, name=name) for name in names}
+        return self._found
+
+    def __getitem__(self, name: str) -> Tree | Table | Blob:
+        try:
+            return _load(self._repository, self._below(name))
+        except (NotFound, Usage) as e:
+            raise KeyError(f"{e.message}; {e.hint}" if e.hint else e.message) from None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found = self._aliases().get(name)
+        if found is not None:
+            return self[found]
+        raise AttributeError(f"{self.expr} has no '{name}' here: {self._error.message}; {self._error.hint}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reload, (self._repository.url, str(self._expr))
+
+    def _title(self, *facts: str) -> str:
+        return super()._title(*facts, "in part")
 
 
 class Table(Node):

@@ -1,7 +1,17 @@
 """The content-defined index under trees and tables (spec/index.md)."""
 
 from dpkg.index.builder import IndexBuilder, build_tree
-from dpkg.index.reader import differing, find, fragment_entries, leaves, lookup, read_node, tree_entries, walk
+from dpkg.index.reader import (
+    differing,
+    find,
+    fragment_entries,
+    leaves,
+    lookup,
+    on_the_way,
+    read_node,
+    tree_entries,
+    walk,
+)
 
 __all__ = [
     "IndexBuilder",
@@ -11,6 +21,7 @@ __all__ = [
     "fragment_entries",
     "leaves",
     "lookup",
+    "on_the_way",
     "read_node",
     "tree_entries",
     "walk",

@@ -105,6 +105,27 @@ def lookup(odb: Odb, root: Oid, path: str) -> TreeEntry:
     return entry
 
 
+def on_the_way(odb: Odb, root: Oid, path: str) -> Iterator[tuple[Oid, Node, TreeEntry | None]]:
+    """The nodes from a tree's root down to the entry at a path; with a leaf its entry on that path. Raises NotFound, Corrupt."""
+    for name in path.split("/"):
+        at, node = root, read_node(odb, root, TREE)
+        while not isinstance(entry := step(node, name), TreeEntry):
+            yield at, node, None
+            at, node = entry.oid, child(odb, node, entry)
+        yield at, node, entry
+        root = entry.oid
+
+
+def step(node: Node, name: str) -> TreeEntry | InnerEntry:
+    """The entry of a tree's node under which a name is, or that has it. Raises NotFound."""
+    key = name.encode(errors="surrogatepass")
+    at = bisect_left(node.entries, key, key=lambda e: e.key_bytes)
+    found: TreeEntry | InnerEntry | None = node.entries[at] if at < len(node.entries) else None
+    if found is None or (isinstance(found, TreeEntry) and found.name != name):
+        raise NotFound(f"there is no '{name}' in the tree")
+    return found
+
+
 def walk(odb: Odb, root: Oid, prefix: str = "") -> Iterator[tuple[str, TreeEntry]]:
     """All blobs and tables below a tree, as (path, entry), depth first; subtrees come before what is in them."""
     for entry in tree_entries(odb, root):

@@ -103,7 +103,7 @@ def test_remotes_settings_and_files(dpk: Callable[..., Any], full: Any) -> None:
     assert {"author", "store", "remote.origin"} <= set(offered(dpk, "config", ""))
     assert offered(dpk, "build", "acme/new", "") == [":file"]
     assert offered(dpk, "hash-object", "a", "b", "") == [":file"]
-    assert offered(dpk, "install", "") == ["acme/stock", "acme/stock@"]
+    assert offered(dpk, "install", "") == ["acme/stock", "acme/stock@", "acme/stock/"]
     assert offered(dpk, "install", "acme/s", "origin") == ["origin", ":dir"]
 
 

@@ -30,6 +30,7 @@ INPUTS: dict[str, Callable[[], list[Case]]] = {
     "objects": vector_tables.objects,
     "commits": vector_tables.commits,
     "refs": vector_tables.refs,
+    "parts": vector_tables.parts,
     "frames": vector_tables.frames,
     "packs": vector_packs.packs,
     "chunks": vector_chunks.chunks,

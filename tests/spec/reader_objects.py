@@ -143,8 +143,9 @@ def ref_digest(entry: Json) -> str:
 
 def check_ref_entry(value: Json) -> None:
     """The members of a ref entry, and its digest (STO-6, STO-7)."""
-    members(value, "digest event floor n oid prev push time who why")
-    typed(value, str, "event", "push", "who", "why")
+    part = ["part"] if isinstance(value, dict) and "part" in value else []
+    members(value, " ".join(["digest event floor n oid prev push time who why", *part]))
+    typed(value, str, "event", "push", "who", "why", *part)
     typed(value, list, "floor")
     typed(value, int, "time")
     counts(value, "n")
@@ -168,6 +169,8 @@ def check_ref_entry(value: Json) -> None:
         raise Refused("STO-7", "prev is null in the first entry only")
     if value["digest"] != ref_digest(value):
         raise Refused("STO-7", "digest")
+    if part and (value["event"] != "commit" or not all(value["part"].partition("/"))):
+        raise Refused("STO-40", "a part is a revision and a path, in commit entries")
 
 
 def ref_key(n: int) -> str:
@@ -181,6 +184,20 @@ def check_log(entries: Sequence[Json]) -> None:
         check_ref_entry(entry)
         if entry["n"] != n or (n > 0 and entry["prev"] != entries[n - 1]["digest"]):
             raise Refused("STO-7", f"entry {n} does not follow the one before")
+
+
+def part_name(part: str) -> str:
+    """The name of a part's ref (STO-40)."""
+    return plain_blake3(part.encode()).hex()[:32]
+
+
+def check_part_log(kind: str, name: str, entries: Sequence[Json]) -> None:
+    """Walk the log of a ref that may be a part (STO-40)."""
+    check_log(entries)
+    for entry in entries:
+        expected = name if kind == "parts" and entry["event"] == "commit" else None
+        if (part_name(entry["part"]) if "part" in entry else None) != expected:
+            raise Refused("STO-40", "an entry of another ref")
 
 
 def ref_value(entries: Sequence[Json]) -> str | None:

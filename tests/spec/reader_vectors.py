@@ -36,6 +36,7 @@ from reader_json import (
 from reader_objects import (
     FRAME_KINDS,
     check_log,
+    check_part_log,
     commit_text,
     decode_frame,
     decode_object,
@@ -362,17 +363,32 @@ def _commits(form: Json) -> Json:
     return {"text": text.decode(), "oid": oid("commit", text)}
 
 
+def _parts(form: Json) -> Json:
+    """The log of a ref, and what it is a part of."""
+    log = _log(form["log"])
+    check_part_log(form["kind"], form["name"], log)
+    newest = next((entry["part"] for entry in reversed(log) if "part" in entry), "/")
+    revision, _, path = newest.partition("/")
+    return {"revision": revision, "path": path}
+
+
+def _log(entries: Json) -> list[Json]:
+    """Entries with n, prev and digest, which follow from their order."""
+    log: list[Json] = []
+    for n, entry in enumerate(entries):
+        entry = {**entry, "n": n, "prev": log[-1]["digest"] if log else None}
+        entry["digest"] = ref_digest(entry)
+        decode_object("ref", encode(entry))
+        log.append(entry)
+    return log
+
+
 def _refs(form: Json) -> Json:
     """A log of entries without n, prev and digest, which follow from their order; or the text of one whole entry."""
     if "text" in form:
         decode_object("ref", form["text"].encode())
         return {"accepted": True}
-    log: list[Json] = []
-    for n, entry in enumerate(form["log"]):
-        entry = {**entry, "n": n, "prev": log[-1]["digest"] if log else None}
-        entry["digest"] = ref_digest(entry)
-        decode_object("ref", encode(entry))
-        log.append(entry)
+    log = _log(form["log"])
     check_log(log)
     return {
         "keys": [ref_key(entry["n"]) for entry in log],
@@ -413,6 +429,7 @@ COMPUTE: dict[str, Callable[[Any], Any]] = {
     "objects": _objects,
     "commits": _commits,
     "refs": _refs,
+    "parts": _parts,
     "frames": _frames,
     "packs": _packs,
     "chunks": _chunks,

@@ -7,6 +7,7 @@ import pytest
 import reader
 from vector_cases import Case, cases, refused
 
+from dpkg import parts as dpkg_parts
 from dpkg import refs
 from dpkg.copying import copy_blob
 from dpkg.errors import Corrupt, DpkgError, NotFound
@@ -115,6 +116,24 @@ def test_refs_written(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         f"refs/o/p/heads/main/{key}": text for key, text in zip(expected["keys"], expected["texts"], strict=True)
     }
     assert list(stored) == [f"refs/o/p/heads/main/{key}" for key in reversed(expected["keys"])]
+
+
+@pytest.mark.spec("STO-40")
+@pytest.mark.parametrize("case", cases("parts"))
+def test_parts(case: Case) -> None:
+    """Parts that lie in a store are read, or refused."""
+    form, expected, backend = case["input"], case["expected"], MemoryBackend()
+    prev = None
+    for n, members in enumerate(form["log"]):
+        entry = {**members, "n": n, "prev": prev}
+        prev = digest("ref", canonical_json.encode(entry))
+        data = canonical_json.encode({**entry, "digest": prev})
+        backend.create(f"refs/o/p/{form['kind']}/{form['name']}/{2**64 - 1 - n:016x}", data)
+    found = refs.Refs(backend)
+    if refused(expected, lambda: list(found.log("o/p", form["kind"], form["name"]))):
+        return
+    known = [(part.revision, part.path, part.ref) for part in dpkg_parts.of(found, "o/p")]
+    assert known == ([(expected["revision"], expected["path"], form["name"])] if expected["path"] else [])
 
 
 @pytest.mark.spec("STO-2", "STO-3")

@@ -30,6 +30,7 @@ FILES = [
     pytest.param("objects", marks=pytest.mark.spec("JSON-6", "OBJ-1")),
     pytest.param("commits", marks=pytest.mark.spec("OBJ-3")),
     pytest.param("refs", marks=pytest.mark.spec("STO-6", "STO-7", "STO-8")),
+    pytest.param("parts", marks=pytest.mark.spec("STO-40")),
     pytest.param("frames", marks=pytest.mark.spec("STO-2", "STO-3")),
     pytest.param("packs", marks=pytest.mark.spec("STO-16", "STO-17")),
     pytest.param("chunks", marks=pytest.mark.spec("STO-30", "STO-31")),

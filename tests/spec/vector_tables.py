@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reader import encode, encode_frame, ends_node, oid, ref_digest, seal_frame
+from reader import encode, encode_frame, ends_node, oid, part_name, ref_digest, seal_frame
 from vector_inputs import COLUMNS, Case
 
 MIB = 2**20
@@ -385,6 +385,32 @@ def refs() -> list[Case]:
     ]  # fmt: skip
     cases: list[Case] = [(name, {"log": log}) for name, log in logs]
     return cases + [(name, {"text": encode(entry).decode()}) for name, entry in ref_entries()]
+
+
+def part(text: str, **more: Any) -> Any:
+    return event("commit", OID, part=text, **more)
+
+
+def parts() -> list[Case]:
+    """Logs of parts, and of what is none."""
+    birth, table, tag = event("birth"), "main/orders", "v1.2/raw/übrig .csv"
+    logs: list[tuple[str, str, str, list[Any]]] = [
+        ("a table", "parts", part_name(table), [birth, part(table)]),
+        ("a file of a tag", "parts", part_name(tag), [birth, part(tag), event("barrier")]),
+        ("moved on, deleted and back", "parts", part_name(table),
+         [birth, part(table), part(table, time=1_700_000_001), event("deleted"), part(table)]),
+        ("only the birth", "parts", part_name(table), [birth]),
+        ("STO-40: under the name of another", "parts", part_name(tag), [birth, part(table)]),
+        ("STO-40: in a branch", "heads", "main", [birth, part(table)]),
+        ("STO-40: in a tag", "tags", part_name(table), [birth, part(table)]),
+        ("STO-40: a commit that is no part", "parts", part_name(table), [birth, event("commit", OID)]),
+        ("STO-40: deleted, with a part", "parts", part_name(table), [birth, event("deleted", part=table)]),
+        ("STO-40: no path", "parts", part_name("main/"), [birth, part("main/")]),
+        ("STO-40: no revision", "parts", part_name("/orders"), [birth, part("/orders")]),
+        ("STO-40: no slash", "parts", part_name("orders"), [birth, part("orders")]),
+        ("JSON-6: a part that is null", "parts", part_name(table), [birth, changed(part(table), part=None)]),
+    ]  # fmt: skip
+    return [(name, {"kind": kind, "name": ref, "log": log}) for name, kind, ref, log in logs]
 
 
 def ref_entries() -> list[Case]:
