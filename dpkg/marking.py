@@ -12,7 +12,7 @@ from dpkg.errors import Corrupt, Format, NotFound
 from dpkg.index import on_the_way
 from dpkg.objects.node import TREE, Node
 from dpkg.objects.table import Table
-from dpkg.odb import is_remote
+from dpkg.odb import blobs, is_remote
 from dpkg.refs import PARTS
 from dpkg.threads import in_order
 
@@ -157,5 +157,5 @@ def _named(entry: TreeEntry) -> Iterator[Below]:
 
 
 def _chunks(odb: Odb, oid: Oid) -> list[Below]:
-    """The chunks of a blob that is stored as a list of them."""
-    return []
+    """The chunks of a blob that is stored as a list of them, each a leaf."""
+    return [("leaf", chunk) for chunk in blobs.chunks(odb, oid)]

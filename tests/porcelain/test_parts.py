@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,23 @@ def test_ls_and_log_say_what_is_here(store: Any, remote: Any, run: Any) -> None:
         )
 
 
+def test_completion_of_paths(store: Any, remote: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the remote what can be installed, of a package that is here in part what leads to parts."""
+    dpkg.install(f"{PKG}/transactions", remote.url)
+    dpkg.install(f"{PKG}/raw/deep/t", remote.url)
+
+    def offered(*words: str) -> list[str]:
+        capsys.readouterr()
+        assert main(["__complete", "zsh", *words]) == 0
+        return [line.replace("\\:", ":").split(":")[0].split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+
+    dpkg.remote("add", "origin", remote.url)
+    assert offered("install", f"{PKG}/c") == [f"{PKG}/customers"]
+    assert offered("show", f"{PKG}/") == [f"{PKG}/raw/", f"{PKG}/transactions"]
+    assert offered("show", f"{PKG}/raw/deep/") == [f"{PKG}/raw/deep/t"]
+    assert offered("show", f"{PKG}/raw/deep/t") == [f"{PKG}/raw/deep/t"]
+
+
 def test_rm_of_a_part(store: Any, remote: Any, run: Any) -> None:
     dpkg.install(f"{PKG}/transactions", remote.url)
     dpkg.install(f"{PKG}@v1/raw", remote.url)
@@ -380,6 +398,22 @@ def test_gc_leaves_parts(store: Any, remote: Any) -> None:
     dpkg.rm(PKG)
     dpkg.gc()
     assert objects(store.url) == set()
+
+
+def test_gc_leaves_the_chunks_of_large_blobs(store: Any, tmp_path: Path) -> None:
+    """Of a whole package, and of a part."""
+    remote = type(store)(str(tmp_path / "remote"))
+    big = random.Random(0).randbytes(9 << 20)
+    remote.commit(PKG, {"big": big, "meta": (b"m", {"text": "x" * (5 << 20)}), "customers": {"id": [1]}})
+    dpkg.install(f"{PKG}/big", remote.url)
+    for url in (store.url, remote.url):
+        before = objects(url)
+        assert len(before) > 5
+        dpkg.gc(store=url)
+        assert objects(url) == before
+    assert dpkg.load(f"{PKG}/big").read() == big
+    assert healthy(store.url)
+    assert healthy(remote.url)
 
 
 def test_gc_meanwhile(store: Any, remote: Any, monkeypatch: pytest.MonkeyPatch) -> None:
