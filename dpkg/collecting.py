@@ -17,14 +17,14 @@ from dpkg import progress, repacking
 from dpkg.errors import Conflict, Corrupt, DpkgError
 from dpkg.gclog import LISTS, Epoch, GcLog
 from dpkg.marking import Marked, mark, reach
-from dpkg.odb.layout import FRAGMENTS, OBJECTS, PACKS, fragment_key, object_key, oid_of_key, pack_of_key
+from dpkg.odb.layout import FRAGMENTS, OBJECTS, PACKS, fragment_key, object_key, oid_of_key, pack_key, pack_of_key
 from dpkg.oid import Oid
 from dpkg.prefetch import PREFIX as PREFETCHED
 from dpkg.store.local import LocalBackend
 from dpkg.threads import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dpkg.gclog import GcEntry
     from dpkg.repository import Repository
@@ -100,6 +100,21 @@ class Collector:
                 break
         self._remove("derived", self._derived(marked))
         self._temporary(remove=True)
+
+    def drop(self, keys: Mapping[str, int]) -> None:
+        """Remove files that hold nothing but copies of what is whole in packs, as far as that is so by then.
+
+        `keys` have the sizes. Conflict as for `check`: nothing is removed then, and who comes later finds them again.
+        """
+        self.check(resume=False)
+        tail = self.log.tail()
+        epoch = self.log.epoch(tail)
+        if epoch is not None:
+            tail = self._resume(epoch)
+        left = iter(keys.items())
+        while part := dict(islice(left, _MOST)):
+            self._sizes = part
+            tail, _ = self._finish(Epoch((self.log.append("condemned", part, tail, self.who),)))
 
     # An epoch
 
@@ -220,10 +235,10 @@ class Collector:
         for pack_id in known - old if there else ():
             there -= {e.oid.raw for e in packs.index(pack_id)}
         needed = {f"{PACKS}{i}.pack" for i in old if any(e.oid.raw in there for e in packs.index(i))}
-        for key in condemned:
-            oid = oid_of_key(key)
-            if oid is not None and oid.raw in marked.oids:
-                needed.add(key)
+        living = {key: oid for key in condemned if (oid := oid_of_key(key)) is not None and oid.raw in marked.oids}
+        loose = [oid for key, oid in living.items() if key.startswith(OBJECTS)]
+        copies, _ = repacking.whole_in_packs(self.odb, loose, {pack_key(i) for i in old} - needed)
+        needed.update(key for key, oid in living.items() if oid not in copies or not key.startswith(OBJECTS))
         return needed
 
     def _derived(self, marked: Marked) -> Iterator[tuple[str, int]]:

@@ -65,10 +65,10 @@ class Held:
         packs = [key for key, index in self.packs.items() if key in old and all(e.oid in safe for e in index)]
         return packs + [object_key(oid) for oid in self.loose if oid in safe]
 
-    def bytes_of(self, keys: Iterable[str]) -> int:
-        """The lengths of packs and loose objects together."""
+    def sizes_of(self, keys: Iterable[str]) -> dict[str, int]:
+        """The lengths of packs and of loose objects' frames, by key."""
         loose = {object_key(oid): size for oid, size in self.loose.items()}
-        return sum(self.sizes.get(key, 0) + loose.get(key, 0) for key in keys)
+        return {key: self.sizes[key] if key in self.sizes else loose[key] for key in keys}
 
 
 def _length(index: Index) -> int:

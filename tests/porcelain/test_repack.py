@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import dpkg
-from dpkg import repacking
+from dpkg import collecting, repacking
 from dpkg.errors import Corrupt, NotFound
+from dpkg.gclog import GcLog, Guard
 from dpkg.objects import pack
 from dpkg.odb import Odb, object_key
 from dpkg.odb.layout import pack_key
@@ -29,12 +30,6 @@ def loose(store: Any) -> list[Path]:
     return [p for p in Path(store.url, "objects").rglob("*") if p.is_file()]
 
 
-def without_loose(store: Any) -> None:
-    """As gc leaves a store where all is in packs."""
-    for path in loose(store):
-        path.unlink()
-
-
 def damage(path: Path, at: int = -1) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 1
@@ -47,13 +42,15 @@ def test_loose_objects_become_a_pack_from_which_all_is_read(dpk: Callable[..., A
     files = loose(sales)
     tried = dpk("repack", "--dry-run", "--json").json
     assert packs(sales) == {}
+    size = sum(p.stat().st_size for p in files)
     done = dpk("repack", "--json").json
     (key,) = packs(sales)
     assert done["new_bytes"] == Path(sales.url, key).stat().st_size
-    assert done == tried | {"dry_run": False, "new_bytes": done["new_bytes"]}
+    removed = {"removed": len(files), "removed_bytes": size}
+    assert done == tried | {"dry_run": False, "new_bytes": done["new_bytes"]} | removed
     assert (done["loose"], done["packs"], done["objects"], done["new_packs"]) == (len(files), 0, len(files), 1)
-    assert (done["redundant"], done["redundant_bytes"]) == (len(files), sum(p.stat().st_size for p in files))
-    without_loose(sales)
+    assert (done["redundant"], done["redundant_bytes"]) == (len(files), size)
+    assert loose(sales) == []
     assert dpk("rev-list", "--objects", "--all").out == before
     assert dpk("verify", "--deep").code == 0
     assert dpk("verify-pack").code == 0
@@ -80,20 +77,22 @@ def test_what_is_read_together_lies_together(dpk: Callable[..., Any], sales: Any
 def test_what_no_ref_reaches_can_be_left_alone(dpk: Callable[..., Any], sales: Any) -> None:
     lost = sales.repository.odb.write("blob", b"reached by nothing")
     done = dpk("repack", "--reached-only", "--json").json
-    assert done["objects"] == len(loose(sales)) - 1
+    assert done["objects"] == done["loose"] - 1
+    assert [path.name for path in loose(sales)] == [lost[2:]]
     assert all(index.find(lost) is None for index in packs(sales).values())
     assert done["redundant"] == done["objects"]
 
 
 def test_again_there_is_nothing_to_do(dpk: Callable[..., Any], sales: Any) -> None:
-    dpk("repack")
-    found = packs(sales)
-    for remove in (False, True):
-        if remove:
-            without_loose(sales)
-        assert "nothing to repack" in dpk("repack").out
-        assert dpk("repack", "--json").json["redundant"] == len(loose(sales))
-        assert list(packs(sales)) == list(found)
+    dpk("repack", "--keep")
+    found, files = packs(sales), loose(sales)
+    done = dpk("repack", "--keep", "--json").json
+    assert (done["new_packs"], done["redundant"], done["removed"]) == (0, len(files), 0)
+    assert loose(sales) == files
+    done = dpk("repack", "--json").json
+    assert (done["new_packs"], done["removed"]) == (0, len(files))
+    assert "nothing to pack" in dpk("repack").out
+    assert list(packs(sales)) == list(found)
     dpk("repack", "--all")
     assert list(packs(sales)) == list(found)  # the same objects in the same order are the same pack
 
@@ -130,8 +129,7 @@ def test_a_store_of_many_objects_has_packs_of_bounded_size(
     assert sum(map(len, packs(store).values())) == 100
     assert all(size < 20_000 + 64 * 20 + 100 for size in repacking.Held(odb).sizes.values())
     assert Path(store.url, object_key(big)).exists()
-    for oid in oids:
-        Path(store.url, object_key(oid)).unlink()
+    assert len(loose(store)) == 1
     assert all(Odb(odb.backend).has(oid) for oid in [*oids, big])
 
 
@@ -178,7 +176,7 @@ def test_what_is_damaged_is_left_and_named(dpk: Callable[..., Any], sales: Any) 
 
 def test_a_good_copy_is_taken_where_another_is_damaged(dpk: Callable[..., Any], sales: Any) -> None:
     """A loose copy, such as a repair makes, goes into a pack that takes the place of the damaged one."""
-    dpk("repack")
+    dpk("repack", "--keep")
     sales.repository.odb.write("blob", b"more")
     (key,) = packs(sales)
     entry = next(iter(packs(sales)[key]))
@@ -187,10 +185,10 @@ def test_a_good_copy_is_taken_where_another_is_damaged(dpk: Callable[..., Any], 
         if path != Path(sales.url, object_key(entry.oid)) and path.stat().st_size > 64 + 4:
             path.unlink()
     done = dpk("repack", "--json").json
-    (new,) = packs(sales).keys() - {key}
-    assert (done["objects"], done["redundant"]) == (len(packs(sales)[key]) + 1, 3)
-    Path(sales.url, key).unlink()
-    without_loose(sales)
+    (new,) = packs(sales)
+    assert new != key
+    assert (done["objects"], done["redundant"], done["removed"]) == (len(packs(sales)[new]), 3, 3)
+    assert loose(sales) == []
     assert dpk("verify", "--deep").code == 0
     assert dpk("verify-pack").code == 0
     assert list(packs(sales)) == [new]
@@ -198,23 +196,25 @@ def test_a_good_copy_is_taken_where_another_is_damaged(dpk: Callable[..., Any], 
 
 def test_a_damaged_pack_is_made_anew_of_whole_copies(dpk: Callable[..., Any], sales: Any) -> None:
     """The same objects are the same pack: it takes its place."""
-    dpk("repack")
+    dpk("repack", "--keep")
     (key,) = packs(sales)
     damage(Path(sales.url, key), 100)
-    assert dpk("repack", "--json").json["redundant"] == len(loose(sales))
-    without_loose(sales)
+    assert dpk("repack", "--json").json["removed"] > 0
+    assert loose(sales) == []
     assert dpk("verify-pack", "-v").out.splitlines()[-1].startswith("ok ")
     assert dpk("verify", "--deep").code == 0
 
 
 def test_a_pack_without_its_index_is_left(dpk: Callable[..., Any], sales: Any) -> None:
-    dpk("repack")
+    dpk("repack", "--keep")
     (key,) = packs(sales)
+    other = sales.repository.odb.write("blob", b"more")
     damage(Path(sales.url, key))
-    assert dpk("repack", "--json").json["new_packs"] == 1
+    done = dpk("repack", "--json").json
+    assert (done["new_packs"], done["removed"]) == (1, done["loose"])
     assert Path(sales.url, key).exists()
-    without_loose(sales)
-    Path(sales.url, key).unlink(missing_ok=True)
+    assert Repository(sales.url).odb.has(other)
+    assert dpk("verify", code=6).out.count("damaged") == 1
 
 
 def test_a_missing_object_that_a_ref_reaches_is_said(dpk: Callable[..., Any], sales: Any) -> None:
@@ -246,7 +246,7 @@ def test_a_run_that_is_killed_loses_nothing(
         monkeypatch.setattr(LocalBackend, "put", real)
         assert dpk("verify", "--deep").code == 0
     assert dpk("repack").code == 0
-    without_loose(sales)
+    assert loose(sales) == []
     assert dpk("verify", "--deep").code == 0
 
 
@@ -286,7 +286,7 @@ def test_two_at_once_and_a_writer(sales: Any) -> None:
     assert errors == []
     assert dpkg.verify(deep=True).problems == ()
     dpkg.repack()
-    without_loose(sales)
+    assert loose(sales) == []
     assert dpkg.verify(deep=True).problems == ()
 
 
@@ -298,8 +298,86 @@ def test_a_bucket(dpk: Callable[..., Any], sales: Any, s3_url: str) -> None:
     done = dpk("repack", "--store", s3_url, "--json").json
     assert done["new_packs"] == 1
     assert done["loose"] == len(held.loose)
-    backend = Repository(s3_url).backend
-    now = repacking.Held(Repository(s3_url).odb)
-    for key in held.redundant({e.oid for index in now.packs.values() for e in index}, ()):
-        backend.delete(key)
+    assert done["removed"] == done["loose"]
+    assert repacking.Held(Repository(s3_url).odb).loose == {}
     assert dpk("verify", "--deep", "--store", s3_url).code == 0
+
+
+# Removing
+
+
+def test_while_a_gc_is_under_way_old_files_stay(dpk: Callable[..., Any], sales: Any) -> None:
+    repository = sales.repository
+    log = GcLog(repository.backend, repository.refs.push)
+    opened = log.append("condemned", [], log.tail(), "Ada")
+    files = loose(sales)
+    done = dpk("repack", "--json").json
+    assert (done["new_packs"], done["redundant"], done["removed"]) == (1, len(files), 0)
+    assert "under way" in done["busy"]
+    assert loose(sales) == files
+    log.append("closed", [], opened, "Ada")
+    assert "next 'dpk repack'" not in dpk("repack").out
+    assert loose(sales) == []
+
+
+def test_what_a_writer_counts_on_stays(sales: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that found an object loose while it is condemned rescues the file: it is not removed under its eyes."""
+    files = {str(p.relative_to(sales.url)) for p in loose(sales)}
+    real = collecting.Collector._barriers
+
+    def barriers(self: collecting.Collector) -> None:
+        real(self)
+        guard = Guard(GcLog(LocalBackend(sales.url), "1" * 32), "Bob")
+        guard.begin()
+        for key in sorted(files)[:3]:
+            guard.note(key)
+        guard.settle()
+
+    monkeypatch.setattr(collecting.Collector, "_barriers", barriers)
+    done = dpkg.repack()
+    assert (done.redundant, done.removed) == (len(files), len(files) - 3)
+    assert {str(p.relative_to(sales.url)) for p in loose(sales)} == set(sorted(files)[:3])
+
+
+@pytest.mark.parametrize("harm", ["gone", "damaged"])
+def test_a_copy_is_looked_at_once_more_before_the_other_goes(
+    sales: Any, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    """Whatever became of the new pack meanwhile, nothing is removed that is not whole elsewhere."""
+    files = loose(sales)
+    real = collecting.Collector._barriers
+
+    def barriers(self: collecting.Collector) -> None:
+        real(self)
+        for key in packs(sales):
+            if harm == "gone":
+                Path(sales.url, key).unlink()
+            else:
+                damage(Path(sales.url, key), 100)
+
+    monkeypatch.setattr(collecting.Collector, "_barriers", barriers)
+    done = dpkg.repack()
+    assert done.removed == (0 if harm == "gone" else len(files) - 1)
+    assert dpkg.verify(deep=True).problems == () or harm == "damaged"
+    tip = sales.repository.tip("acme/sales")
+    assert [oid for oid, _ in sales.repository.history(tip)]
+
+
+def test_what_only_a_log_tells_of_is_not_lost(dpk: Callable[..., Any], sales: Any) -> None:
+    """Repacking removes copies, and no object: what gc would remove is in the pack."""
+    lost = sales.repository.odb.write("blob", b"reached by nothing")
+    dpk("repack")
+    assert loose(sales) == []
+    assert sales.repository.odb.read(lost, "blob") == b"reached by nothing"
+
+
+def test_a_reader_that_began_before_goes_on(dpk: Callable[..., Any], sales: Any) -> None:
+    reader = sales.repository.odb
+    oids = [oid for _, oid, _ in reader.iter_oids() if reader.has(oid)]
+    dpk("repack")
+    assert [reader.read_any(oid)[0] for oid in oids]
+    for i in range(3):
+        sales.repository.odb.write("blob", b"more %d" % i)
+        dpk("repack")
+        assert [reader.read_any(oid)[0] for oid in oids]
+    assert len(packs(sales)) == 1
