@@ -106,7 +106,7 @@ def render(result: Iterator[Entry], oneline: bool = False) -> Iterator[Shown]:
             if part:
                 yield (("dim", part),)
             if e.cut:
-                yield (("dim", f"({e.cut})"),)
+                yield (("dim", e.cut),)
             continue
         if n:
             yield ""
@@ -123,4 +123,4 @@ def render(result: Iterator[Entry], oneline: bool = False) -> Iterator[Shown]:
             yield (("dim", part),)
         if e.cut:
             yield ""
-            yield (("dim", f"({e.cut})"),)
+            yield (("dim", e.cut),)
