@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dpkg.index.reader import differing, tree_entries
+from dpkg.index.reader import check_depth, differing, tree_entries
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, TreeEntry
 from dpkg.objects.table import Table
 from dpkg.objects.typetext import type_text
@@ -155,6 +155,7 @@ def tree_pairs(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid, prefix: str = "", recursi
 
     With `recursive` those of folders instead of folders, and folders only where their own metadata differs.
     """
+    check_depth(prefix, a)
     left, right = differing(odb_a, a, odb_b, b, TREE)
     old = {e.name: e for n in left for e in n.entries}
     new = {e.name: e for n in right for e in n.entries}
@@ -181,6 +182,7 @@ def _below(odb: Odb, path: str, entry: TreeEntry) -> Iterator[tuple[str, TreeEnt
     if entry.type != "tree":
         yield path, entry
         return
+    check_depth(f"{path}/", entry.oid)
     for child in tree_entries(odb, entry.oid):
         yield from _below(odb, f"{path}/{child.name}", child)
 

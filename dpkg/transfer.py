@@ -144,7 +144,7 @@ class Transfer:
     def _commit(self, oid: Oid) -> Commit:
         """A commit, from where it is had with the least effort."""
         near, far = (self.source, self.target) if is_remote(self.target.backend) else (self.target, self.source)
-        return read_commit(far if not near.has(oid) and far.has(oid) else near, oid)
+        return read_commit(next((odb for odb in (near, far) if odb.has(oid)), self.source), oid)
 
     # Trees
 

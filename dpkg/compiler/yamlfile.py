@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from yaml import Node
 
 MAX_BYTES = 16 << 20
+_MOST_BITS = 1024  # of a whole number: no float is larger
 MAX_DEPTH = 200  # mappings and lists in one another
 
 
@@ -120,6 +121,8 @@ class YamlFile:
             loader.dispose()
         if isinstance(value, datetime.date):
             return value.isoformat()
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise self.error(node, "this whole number has no JSON form: it is too large", "quote it if it is text")
         if value is None or isinstance(value, str | int | float):
             return value
         raise self.error(node, f"this value ({type(value).__name__}) has no JSON form", "quote it if it is text")

@@ -11,6 +11,8 @@ from dpkg.errors import Corrupt, Format, NotFound
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry, sums
 from dpkg.oid import Oid
 
+MAX_DEPTH = 128  # trees in trees
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -126,8 +128,16 @@ def step(node: Node, name: str) -> TreeEntry | InnerEntry:
     return found
 
 
+def check_depth(prefix: str, root: Oid) -> None:
+    """Raises Corrupt for a tree at a path, which ends with a slash, that is too deep for an honest one."""
+    if prefix.count("/") > MAX_DEPTH:
+        what = f"tree {root} is more than {MAX_DEPTH} trees deep"
+        raise Corrupt(what, "the package was damaged or forged: do not use it")
+
+
 def walk(odb: Odb, root: Oid, prefix: str = "") -> Iterator[tuple[str, TreeEntry]]:
     """All blobs and tables below a tree, as (path, entry), depth first; subtrees come before what is in them."""
+    check_depth(prefix, root)
     for entry in tree_entries(odb, root):
         path = f"{prefix}{entry.name}"
         yield path, entry

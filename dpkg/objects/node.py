@@ -192,7 +192,7 @@ def check_name(name: str) -> str:
         raise Format(f"the name {name!r} is not valid UTF-8", "rename the file") from None
     if not 1 <= size <= MAX_NAME or "/" in name or "\0" in name or name in (".", ".."):
         raise Format(
-            f"{name!r} is not a name that a package can hold",
+            f"{name[:200]!r} is not a name that a package can hold",
             "names have 1 to 1,024 bytes, no '/', and are not '.' or '..'",
         )
     return name

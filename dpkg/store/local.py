@@ -14,6 +14,7 @@ from _thread import allocate_lock
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from dpkg.errors import NotFound, Storage
@@ -90,7 +91,7 @@ class LocalBackend:
     def get(self, key: str) -> bytes:
         path = self._path(key)
         try:
-            with open(path, "rb", buffering=0) as file:
+            with _open(path) as file:
                 return file.read()
         except _ABSENT:
             raise NotFound(f"'{key}' is not in {self.url}") from None
@@ -108,7 +109,7 @@ class LocalBackend:
         """Bytes of a range, and the size of the file."""
         path = self._path(key)
         try:
-            with open(path, "rb", buffering=0) as file:
+            with _open(path) as file:
                 size = os.fstat(file.fileno()).st_size
                 start = max(0, size + start) if start < 0 else start
                 parts = []
@@ -333,6 +334,15 @@ class LocalBackend:
         for path, _ in old if remove else []:
             _remove(path)
         return sorted((stat for _, stat in old), key=lambda stat: stat.key)
+
+
+def _open(path: str) -> io.FileIO:
+    """A file, for reading. Pipes and devices are taken for absent: one may wait for ever for who writes, or have no end."""
+    file = io.FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    if not S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise FileNotFoundError(path)
+    return file
 
 
 def _fill(file: Scratch, data: bytes | memoryview | BinaryIO) -> None:
