@@ -14,7 +14,6 @@ from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
 from dpkg.objects.chunks import is_listed, unpack
 from dpkg.odb import blobs, is_remote
-from dpkg.oid import digest
 from dpkg.presence import Presence
 from dpkg.threads import in_order
 
@@ -62,10 +61,10 @@ def _payload(source: Odb, oid: Oid, kind: Kind, data: bytes, size: int | None) -
         header = frame.parse_header(data)
         if header.length > most or size not in (None, header.length):
             raise Corrupt(f"it has {header.length:,} bytes, and {most:,} were said")
-        found, payload = frame.unpack(data)
+        found, payload = frame.unpack_as(oid, data)
     except Corrupt as error:
         raise _damaged(source, oid, error.message) from None
-    if found != kind or digest(found, payload) != oid:
+    if found != kind:
         raise _damaged(source, oid, "its bytes are those of another object")
     return payload
 

@@ -160,7 +160,7 @@ class _Check:
     def _single(self, entry: pack.Packed, data: bytes, found: Checked) -> None:
         raw = bytes.fromhex(entry.oid)
         try:
-            header = frame.check(data)
+            header, _ = frame.check(data)
             if (header.kind, header.length) != (entry.kind, entry.length):
                 raise Corrupt("the pack's index is wrong about it")
             if header.codec == frame.CHUNKS:

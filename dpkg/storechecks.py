@@ -19,7 +19,7 @@ from dpkg.objects import frame
 from dpkg.objects.chunks import ChunkList
 from dpkg.odb import fragment_key, is_remote, object_key
 from dpkg.odb.layout import FRAGMENTS, OBJECTS, PACKS, oid_of_key, pack_key, pack_of_key
-from dpkg.oid import Oid, digest
+from dpkg.oid import Oid
 from dpkg.packchecks import check_pack
 from dpkg.threads import in_order
 
@@ -211,18 +211,19 @@ class StoreChecks:
 
     def _object(self, oid: Oid, data: bytes) -> int:
         self._count(len(data))
-        header = frame.check(data)
+        header, stored = frame.check(data)
         if header.codec == frame.CHUNKS:
             self.lists[oid.raw] = data[frame.HEADER.size :]
+        elif (header.kind, header.codec) == (frame.BLOB, frame.NONE):
+            if stored != oid.raw:
+                raise Corrupt("its bytes are those of another object")
         elif self.level > Level.QUICK:
             self._decoded(oid, data)
         return header.length << 3 | frame.CODES[header.kind]
 
     def _decoded(self, oid: Oid, data: bytes) -> None:
         """That a frame, of which the header was looked at, holds an object. Raises Corrupt."""
-        kind, payload = frame.unpack(data)
-        if digest(kind, payload) != oid:
-            raise Corrupt("its bytes are those of another object")
+        kind, payload = frame.unpack_as(oid, data)
         if self.odb.held is not None and kind != frame.BLOB:
             self.odb.held.put(oid, kind, payload)  # it will be read when what refs reach is looked at
 

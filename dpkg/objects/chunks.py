@@ -87,7 +87,7 @@ def is_listed(data: bytes) -> bool:
 
 def unpack(data: bytes) -> ChunkList:
     """The list in a frame, all of which is checked but what its chunks hold (STO-3, STO-30). Raises Corrupt."""
-    header = frame.check(data)
+    header, _ = frame.check(data)
     if header.codec != frame.CHUNKS:
         raise Corrupt("it is no list of chunks")
     return ChunkList(data[frame.HEADER.size :], header.length)

@@ -15,7 +15,7 @@ from blake3 import blake3
 
 from dpkg.errors import Corrupt, Format
 from dpkg.objects.canonical_json import MAX_BYTES
-from dpkg.oid import context
+from dpkg.oid import Oid, context, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,8 +121,11 @@ def pack(kind: Kind, payload: bytes) -> bytes:
     return b"".join(pack_parts(kind, payload))
 
 
-def pack_parts(kind: Kind, payload: bytes | memoryview) -> tuple[bytes, bytes | memoryview]:
-    """The frame of `payload` in two parts, the header and what is stored: a large payload is not copied for it."""
+def pack_parts(kind: Kind, payload: bytes | memoryview, oid: Oid | None = None) -> tuple[bytes, bytes | memoryview]:
+    """The frame of `payload` in two parts, the header and what is stored: a large payload is not copied for it.
+
+    Given the oid, a blob that is stored as it is need not be hashed again.
+    """
     most = LARGE if kind == BLOB else MAX_BYTES
     if len(payload) > most:
         raise Format(f"a {kind} of {len(payload):,} bytes is larger than {most:,}")
@@ -131,24 +134,24 @@ def pack_parts(kind: Kind, payload: bytes | memoryview) -> tuple[bytes, bytes | 
         compressed = _compressor(_LEVEL if len(payload) <= _BIG else _LEVEL_BIG).compress(payload)
         if _saves(compressed, payload):
             codec, stored = ZSTD, compressed
-    return _start(kind, codec, len(payload), stored), stored
+    return _start(kind, codec, len(payload), stored, oid if (kind, codec) == (BLOB, NONE) else None), stored
 
 
-def pack_all(kind: Kind, payloads: Sequence[bytes]) -> list[bytes]:
-    """The frames of small payloads, of no more than 1 MiB each: compressed by one call, during which other threads run."""
+def pack_all(kind: Kind, payloads: Sequence[bytes], oids: Sequence[Oid]) -> list[bytes]:
+    """The frames of small payloads with these oids, of no more than 1 MiB each: compressed by one call, during which other threads run."""
     least = _SMALL.get(kind, 256)
     tried = [payload for payload in payloads if len(payload) >= least]
     together = getattr(_compressor(_LEVEL), "multi_compress_to_buffer", None) if tried else None  # CPython's has it
     if together is None:
-        return [pack(kind, payload) for payload in payloads]
+        return [b"".join(pack_parts(kind, *item)) for item in zip(payloads, oids, strict=True)]
     compressed = iter(together(tried))
     frames = []
-    for payload in payloads:
+    for payload, oid in zip(payloads, oids, strict=True):
         pressed = next(compressed).tobytes() if len(payload) >= least else None
         if pressed is not None and _saves(pressed, payload):
             frames.append(_sealed(kind, ZSTD, len(payload), pressed))
         else:
-            frames.append(_sealed(kind, NONE, len(payload), payload))
+            frames.append(_start(kind, NONE, len(payload), payload, oid if kind == BLOB else None) + payload)
     return frames
 
 
@@ -162,10 +165,15 @@ def _sealed(kind: Kind, codec: int, length: int, stored: bytes) -> bytes:
     return _start(kind, codec, length, stored) + stored
 
 
-def _start(kind: Kind, codec: int, length: int, stored: bytes | memoryview) -> bytes:
-    """The header of a frame of these stored bytes."""
-    header = HEADER.pack(MAGIC, VERSION, CODES[kind], codec, _ZEROS, length, len(stored), _UNSEALED)
-    return header[:32] + blake3(header).update(stored).digest()
+def _start(kind: Kind, codec: int, length: int, stored: bytes | memoryview, oid: Oid | None = None) -> bytes:
+    """The header of a frame of these stored bytes, of which `oid` is the BLAKE3, if it is known."""
+    start = HEADER.pack(MAGIC, VERSION, CODES[kind], codec, _ZEROS, length, len(stored), _UNSEALED)[:32]
+    return start + _seal(start, blake3(stored).digest() if oid is None else oid.raw)
+
+
+def _seal(start: bytes, stored: bytes) -> bytes:
+    """The digest in a header, of its other bytes and the BLAKE3 of what is stored (STO-3)."""
+    return blake3(start + stored).digest()
 
 
 def unpack(frame: bytes) -> tuple[Kind, bytes]:
@@ -173,29 +181,44 @@ def unpack(frame: bytes) -> tuple[Kind, bytes]:
 
     Not for a blob in chunks: its payload is elsewhere.
     """
-    header = check(frame)
+    return _payload(check(frame)[0], frame)
+
+
+def unpack_as(oid: Oid, frame: bytes) -> tuple[Kind, bytes]:
+    """As `unpack`, of the object `oid`: all is checked. A blob that is stored as it is is hashed once. Raises Corrupt."""
+    header, stored = check(frame)
+    kind, payload = _payload(header, frame)
+    if (stored if (kind, header.codec) == (BLOB, NONE) else digest(kind, payload).raw) != oid.raw:
+        raise Corrupt("its bytes are those of another object")
+    return kind, payload
+
+
+def _payload(header: Header, frame: bytes) -> tuple[Kind, bytes]:
     if header.codec == CHUNKS:
         raise Corrupt("it is in chunks where it must be in one piece")
     stored = memoryview(frame)[HEADER.size :]
     return header.kind, bytes(stored) if header.codec == NONE else _decompress(stored, header.length)
 
 
-def check(frame: bytes) -> Header:
-    """The header of a frame whose every byte is as it was written (STO-3): nothing is decoded. Raises Corrupt."""
+def check(frame: bytes) -> tuple[Header, bytes]:
+    """The header of a frame whose every byte is as it was written (STO-3), and the BLAKE3 of what is stored.
+
+    Nothing is decoded. Raises Corrupt.
+    """
     header = parse_header(frame, len(frame))
-    hasher = blake3(frame[:32]).update(bytes(32)).update(memoryview(frame)[HEADER.size :])
-    if hasher.digest() != header.digest:
+    stored = blake3(memoryview(frame)[HEADER.size :]).digest()
+    if _seal(frame[:32], stored) != header.digest:
         raise Corrupt("the frame's bytes do not match its digest")
-    return header
+    return header, stored
 
 
 def check_stream(read: Read, size: int) -> Header:
     """As `check`, for a frame of `size` bytes that `read` gives in ranges."""
     header = parse_header(read(0, HEADER.size), size)
-    hasher = blake3(Header(header.kind, header.codec, header.length, header.stored, _UNSEALED).pack())
+    hasher = blake3()
     for at in range(HEADER.size, size, RANGE):
         hasher.update(read(at, min(RANGE, size - at)))
-    if hasher.digest() != header.digest:
+    if _seal(header.pack()[:32], hasher.digest()) != header.digest:
         raise Corrupt("the frame's bytes do not match its digest")
     return header
 

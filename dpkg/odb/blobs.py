@@ -80,7 +80,7 @@ def _write_chunks(odb: Odb, head: bytes, rest: BinaryIO) -> tuple[Oid, int]:
 def _store(odb: Odb, view: memoryview) -> tuple[Oid, int]:
     oid = digest(frame.BLOB, view)
     if not odb.stored(oid, len(view)):
-        odb.put_frame(oid, *frame.pack_parts(frame.BLOB, view))
+        odb.put_frame(oid, *frame.pack_parts(frame.BLOB, view, oid))
     return oid, len(view)
 
 

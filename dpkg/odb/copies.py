@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from dpkg.errors import Corrupt
 from dpkg.objects import chunks, frame
-from dpkg.oid import digest
 
 if TYPE_CHECKING:
     from dpkg.odb.frames import Frames
@@ -25,9 +24,7 @@ def whole(frames: Frames, oid: Oid) -> bytes | None:
 
 def check(oid: Oid, data: bytes) -> None:
     """That a frame is whole and that of an object; of a blob in chunks, that its list is. Raises Corrupt."""
-    if frame.check(data).codec == frame.CHUNKS:
+    if frame.check(data)[0].codec == frame.CHUNKS:
         chunks.unpack(data)
         return
-    kind, payload = frame.unpack(data)
-    if digest(kind, payload) != oid:
-        raise Corrupt("its bytes are those of another object")
+    frame.unpack_as(oid, data)

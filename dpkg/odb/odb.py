@@ -129,10 +129,7 @@ class Odb:
     def _unpacked(oid: Oid, data: bytes) -> tuple[Kind, bytes | ChunkList]:
         if is_listed(data):
             return frame.BLOB, unpack(data)
-        kind, payload = frame.unpack(data)
-        if digest(kind, payload) != oid:
-            raise Corrupt("its bytes are those of another object")
-        return kind, payload
+        return frame.unpack_as(oid, data)
 
     def _whole_copy(self, oid: Oid, most: int) -> tuple[Kind, bytes | ChunkList] | None:
         """An object of which one copy is damaged, from another."""

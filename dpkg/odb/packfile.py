@@ -45,9 +45,7 @@ def check_frame(oid: Oid, read: Read, size: int) -> Header:
     if header.codec == frame.CHUNKS:
         unpack(data)
         return header
-    kind, payload = frame.unpack(data)
-    if digest(kind, payload) != oid:
-        raise Corrupt("its bytes are those of another object")
+    frame.unpack_as(oid, data)
     return header
 
 

@@ -48,7 +48,7 @@ class SmallBlobs:
             for oid, data in zip(oids, payloads, strict=True)
             if oid not in self._written and not (self._may_be_there(oid) and self._odb.stored(oid, len(data)))
         }
-        for oid, packed in zip(new, frame.pack_all(frame.BLOB, list(new.values())), strict=True):
+        for oid, packed in zip(new, frame.pack_all(frame.BLOB, list(new.values()), list(new)), strict=True):
             self._odb.put_frame(oid, packed)
         self._written.update(new)
         return oids

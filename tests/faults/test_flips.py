@@ -44,7 +44,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
             dpkg.repack(store=url)
     found = stored(url)
     folders = {key.partition("/")[0] for key in found}
-    assert folders == {"format", "objects", "fragments", "packs", "refs", "derived"}
+    assert folders == {"format", "objects", "fragments", "packs", "refs", "gc", "derived"}
     assert sum(map(len, found.values())) < 60_000
     assert dpkg.verify(store=url).problems == ()
     return found

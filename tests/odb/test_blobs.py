@@ -379,7 +379,7 @@ def test_a_bomb_among_the_chunks(source: Odb, target: Odb) -> None:
     length = source.size(list(blobs.chunks(source, oid))[2])
     bomb = zstandard.ZstdCompressor(level=1, write_content_size=False).compress(bytes(300 * M))
     start = b"dpkgobj\0" + bytes([0, 1, 1]) + bytes(5) + length.to_bytes(8, "little") + len(bomb).to_bytes(8, "little")
-    source.backend.put(key, start + blake3(start + bytes(32) + bomb).digest() + bomb)
+    source.backend.put(key, start + blake3(start + blake3(bomb).digest()).digest() + bomb)
     with pytest.raises(Corrupt, match="more bytes"):
         copy_blob(source, target, oid, 8 * M)
     with pytest.raises(Corrupt, match="more bytes"):

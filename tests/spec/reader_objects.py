@@ -219,7 +219,7 @@ FRAME_KINDS = {1: "blob", 2: "table", 3: "node", 4: "commit"}
 
 def seal_frame(frame: bytes) -> bytes:
     """The frame with the digest that belongs to its other bytes."""
-    return frame[:32] + plain_blake3(frame[:32] + bytes(32) + frame[64:]) + frame[64:]
+    return frame[:32] + plain_blake3(frame[:32] + plain_blake3(frame[64:])) + frame[64:]
 
 
 def encode_frame(kind: str, payload: bytes, stored: bytes | None = None) -> bytes:

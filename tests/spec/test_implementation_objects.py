@@ -154,7 +154,7 @@ def test_frames(case: Case) -> None:
         expected["payload"],
     )
     assert (odb.kind(oid), odb.size(oid)) == (kind, len(payload))
-    assert frame.check(data).kind == kind
+    assert frame.check(data)[0].kind == kind
     assert frame.check_stream(lambda start, length: data[start : start + length], len(data)).kind == kind
     again = frame.pack(kind, payload)  # compressed as dpkg likes, so not the same bytes
     assert reader.decode_frame(again, oid) == (kind, payload)
