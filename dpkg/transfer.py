@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dpkg import progress, reaching
 from dpkg.copying import LARGE, copy_blob, copy_object, keep_object
-from dpkg.errors import Corrupt
+from dpkg.errors import Corrupt, NotFound
 from dpkg.index.reader import child, read_node
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
 from dpkg.odb import blobs, is_remote
@@ -144,7 +144,10 @@ class Transfer:
     def _commit(self, oid: Oid) -> Commit:
         """A commit, from where it is had with the least effort."""
         near, far = (self.source, self.target) if is_remote(self.target.backend) else (self.target, self.source)
-        return read_commit(next((odb for odb in (near, far) if odb.has(oid)), self.source), oid)
+        if not near.has(oid):
+            with suppress(NotFound):
+                return read_commit(far, oid)
+        return read_commit(near, oid)
 
     # Trees
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,13 @@ main.run()
 """
 
 
+_numbers = count()
+
+
 def said(*args: str) -> str:
     """What a build writes to stderr, where every step may be told."""
-    command = [sys.executable, "-c", BUILD, "build", "acme/built", "file.csv", *args]
+    package = f"acme/built-{next(_numbers)}"  # another one each time: what was built before has nothing to tell
+    command = [sys.executable, "-c", BUILD, "build", package, "file.csv", *args]
     return subprocess.run(command, capture_output=True, text=True, check=True).stderr
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from dpkg.errors import Corrupt, Format
 from dpkg.objects import frame
-from dpkg.oid import digest
 from dpkg.objects.frame import Kind
+from dpkg.oid import digest
 
 KINDS = st.sampled_from(sorted(frame.CODES))
 TEXT = b"".join(b"line %d of a file that shrinks\n" % i for i in range(100))
