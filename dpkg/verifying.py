@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from dpkg.errors import Corrupt, DpkgError, Format, NotFound, Storage
+from dpkg.gclog import GcLog
 from dpkg.index.reader import child, read_node, step
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
 from dpkg.odb import fragment_key, is_remote
@@ -248,6 +249,21 @@ class Check:
             if not self._walk.moved() or not any(found.what == MISSING for found in self._found):
                 break
         self._files(self._package is None)
+        if self._package is None:
+            self._gc_log()
+
+    def _gc_log(self) -> None:
+        """Writers and collectors agree by it: a chain of entries, and what those of an open epoch name."""
+        log = GcLog(self.repository.backend, "")
+        try:
+            tail = log.tail()
+            for _ in log.since(tail, 0) if tail else ():
+                pass
+            epoch = log.epoch(tail)
+            for entry in epoch.entries if epoch else ():
+                log.keys(entry)
+        except (Corrupt, Format) as e:
+            self._wrong(Damage(DAMAGED, "gc log", e.message))
 
     def renew(self) -> None:
         """Check again what was wrong: what was whole needs no second look."""
