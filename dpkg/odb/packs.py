@@ -137,6 +137,8 @@ class Packs:
 
     def _index(self, pack_id: Oid, stat: Stat) -> Index | None:
         """The index of a pack; None, and a note, where it is damaged."""
+        if not is_remote(self._backend):
+            self._backend.stat(stat.key)  # who wrote it may have been killed: what is found is synced with the rest
         try:
             if self.cache is None or not is_remote(self._backend):
                 return read_index(self._backend, stat.key)
