@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Command
+from dpkg.odb.layout import PACKS
 from dpkg.refs import PREFIX as REFS
 from dpkg.repository import Repository
 from dpkg.store.base import SERVER_INFO
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 COMMAND = Command(
     "update-server-info",
-    "Write the list of refs that lets a store be read behind a web server that shows no listings of folders.",
+    "Write the list of refs and packs that lets a store be read behind a web server that shows no listings of folders.",
     (STORE,),
     epilog=f"""The list is '{SERVER_INFO}' in the store. Write it again after each change of a ref (a cron job, a hook of the pipeline):
 until then readers behind the web server find the store as it was. Servers that list folders do not need it.""",
@@ -43,10 +44,11 @@ class ServerInfo:
 
 
 def update_server_info(*, store: str | None = None) -> ServerInfo:
-    """List all ref entries of a store in one value (spec/storage.md, STO-13). Raises NotFound, Denied, Storage."""
+    """List all ref entries and packs of a store in one value (spec/storage.md, STO-13). Raises NotFound, Denied, Storage."""
     backend = Repository(store).backend
     keys = [stat.key for stat in backend.list(REFS)]
-    backend.put(SERVER_INFO, "".join(f"{line}\n" for line in (REFS, *keys)).encode())
+    packs = [stat.key for stat in backend.list(PACKS)]  # after the refs: what they need is there then
+    backend.put(SERVER_INFO, "".join(f"{line}\n" for line in (REFS, *keys, PACKS, *packs)).encode())
     backend.sync()
     return ServerInfo(SERVER_INFO, len(keys))
 

@@ -188,7 +188,7 @@ def unpack_as(oid: Oid, frame: bytes) -> tuple[Kind, bytes]:
     """As `unpack`, of the object `oid`: all is checked. A blob that is stored as it is is hashed once. Raises Corrupt."""
     header, stored = check(frame)
     kind, payload = _payload(header, frame)
-    if (stored if (kind, header.codec) == (BLOB, NONE) else digest(kind, payload).raw) != oid.raw:
+    if (stored.hex() if (kind, header.codec) == (BLOB, NONE) else digest(kind, payload)) != oid:
         raise Corrupt("its bytes are those of another object")
     return kind, payload
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from dpkg.errors import Corrupt, NotFound, Usage
+from dpkg.errors import Corrupt, NotFound, Storage, Usage
 from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
 from dpkg.objects.chunks import ChunkList, is_listed, unpack
@@ -133,9 +133,10 @@ class Odb:
 
     def _whole_copy(self, oid: Oid, most: int) -> tuple[Kind, bytes | ChunkList] | None:
         """An object of which one copy is damaged, from another."""
-        for data in self.frames.copies(oid, most):
-            with suppress(Corrupt):
-                return self._unpacked(oid, data)
+        with suppress(Corrupt, Storage):  # the place may not list its packs: then there is no other copy
+            for data in self.frames.copies(oid, most):
+                with suppress(Corrupt):
+                    return self._unpacked(oid, data)
         return None
 
     def warm(

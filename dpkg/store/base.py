@@ -120,7 +120,7 @@ def is_remote(backend: Backend) -> bool:
     return backend.local_path("format") is None
 
 
-# For web servers that show no listings, from `dpk update-server-info`: a prefix, then all keys that start with it, a line each.
+# For web servers that show no listings, from `dpk update-server-info`: prefixes, each with all keys that start with it after it.
 SERVER_INFO = "derived/server-info"
 
 

@@ -132,20 +132,20 @@ class HttpBackend:
         """Keys below `prefix` by the file that `dpk update-server-info` writes: what it is about, then the keys."""
         try:
             answer = self._get(SERVER_INFO, most=_MOST_LISTING)  # one that is longer is cut off here
-            about, *lines = answer.data.decode(errors="replace").split("\n")
-            if not lines or lines[-1]:
+            lines = answer.data.decode(errors="replace").split("\n")
+            if len(lines) < 2 or lines[-1]:
                 raise Corrupt(f"'{SERVER_INFO}' in {self.url} is cut off", "put it there again")
         except NotFound:
             raise Storage(
                 f"{self.url} shows no listings of its folders, and has no '{SERVER_INFO}'",
                 "run 'dpk update-server-info' in the store, and put what it writes there too",
             ) from None
-        if not prefix.startswith(about):
+        if not any(prefix.startswith(line) for line in (lines[0], *(x for x in lines if x.endswith("/")))):
             raise Storage(
                 f"{self.url} shows no listings of its folders: what is under '{prefix}' cannot be listed",
-                "name packages, or whole ids; or work where the store's folder is",
+                "run 'dpk update-server-info' in the store again; name packages, or whole ids; or work where the store's folder is",
             )
-        return sorted(k for k in lines if k.startswith(prefix) and all(map(is_part, k.split("/"))))
+        return sorted({k for k in lines if k.startswith(prefix) and all(map(is_part, k.split("/")))})
 
     def local_path(self, key: str) -> str | None:
         check_key(key)

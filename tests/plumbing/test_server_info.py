@@ -21,6 +21,11 @@ def hidden(request: Any, sales: Any, serve: Callable[..., str]) -> str:
     return serve(sales.url, listings=False, hide=request.param)
 
 
+def entries_and_packs(url: str) -> list[str]:
+    refs, packs = ([stat.key for stat in open_backend(url).list(prefix)] for prefix in ("refs/", "packs/"))
+    return [*refs, "packs/", *packs]
+
+
 def listed(store: str) -> list[str]:
     about, *keys = open_backend(store).get(SERVER_INFO).decode().splitlines()
     assert about == "refs/"
@@ -40,8 +45,8 @@ def test_without_it_nothing_is_taken_for_empty(hidden: str, dpk: Callable[..., A
 def test_with_it_packages_can_be_read(hidden: str, sales: Any, dpk: Callable[..., Any]) -> None:
     made = dpk("update-server-info", "--json").json
     assert made == {"key": SERVER_INFO, "entries": 5}  # main: birth and two commits; v1: birth and one
-    assert listed(sales.url) == [stat.key for stat in open_backend(sales.url).list("refs/")]
-    assert all(sales.repository.backend.stat(key) for key in listed(sales.url))
+    assert listed(sales.url) == entries_and_packs(sales.url)
+    assert all(sales.repository.backend.stat(key) for key in listed(sales.url) if not key.endswith("/"))
     for command in (
         ["ls"],
         ["ls", PKG],
@@ -57,6 +62,15 @@ def test_with_it_packages_can_be_read(hidden: str, sales: Any, dpk: Callable[...
     assert dpk("show-ref", "--store", "./new").out == dpk("show-ref").out
     assert "up to date" in dpk("push", PKG, hidden, "--store", "./new").out
     assert list(dpkg.load(f"{PKG}/transactions", store=hidden)()["id"]) == [1, 2, 3, 4]
+
+
+@pytest.mark.spec("STO-13")
+def test_what_is_in_packs_is_found(hidden: str, sales: Any, dpk: Callable[..., Any]) -> None:
+    sales.commit("acme/many", {f"b{i}": b"%d" % i for i in range(100)})
+    dpk("update-server-info")
+    assert "packs/" in "".join(listed(sales.url)[-1:])
+    dpk("install", "acme/many", hidden, "--store", "./new")
+    assert dpk("verify", "--deep", "--store", "./new").code == 0
 
 
 @pytest.mark.spec("STO-13")
@@ -93,7 +107,7 @@ def test_where_it_can_be_written(hidden: str, s3_url: str, dpk: Callable[..., An
     """In a bucket as in a folder; not through a web server, and not where there is no store."""
     dpkg.push(PKG, s3_url)
     dpk("update-server-info", "--store", s3_url)
-    assert listed(s3_url) == [stat.key for stat in open_backend(s3_url).list("refs/")]
+    assert listed(s3_url) == entries_and_packs(s3_url)
     dpk("update-server-info")
     assert "can only be read" in dpk("update-server-info", "--store", hidden, code=10).err
     assert "there is no store" in dpk("update-server-info", "--store", "./none", code=3).err
