@@ -368,7 +368,7 @@ class Refs:
         where = f"the ref entry '{key}' in {self.backend.url}"
         hint = "the ref's log is damaged; restore it from a copy of the store"
         try:
-            entry = RefEntry.decode(self.backend.get(key))
+            entry = RefEntry.decode(self.backend.get_range(key, 0, canonical_json.MAX_BYTES + 1))
         except NotFound:
             raise Corrupt(f"{where} is missing", hint) from None
         except (Format, Corrupt) as error:

@@ -6,6 +6,8 @@ then. Where it is not, what was decided is forgotten and the work starts again: 
 
 from __future__ import annotations
 
+import random
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from shlex import quote
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 HEADS, TAGS = "heads", "tags"
 _ATTEMPTS = 10
+_PAUSE = 0.2  # seconds, at most, before the second attempt; more before later ones
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,9 @@ class Syncing(ABC):
         place, at = self.remote, (self.local.backend, self.remote.url, self.package)
         known = seen.load(*at) if is_remote(place.backend) else {}
         before = dict(known)
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
+            if attempt:  # others were quicker; who waits for different times does not meet them again
+                time.sleep(_PAUSE * attempt * random.random())
             # The refs as they are now. What is decided holds only as long: appending to a log that moved on fails.
             self.remote = place.snapshot(self.package, known)
             if self.there is not self.local:
