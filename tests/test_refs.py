@@ -279,9 +279,9 @@ def test_one_list_and_one_get_find_the_tip(refs: Refs, monkeypatch: pytest.Monke
         refs.update(*MAIN, oid, value, **BY)
         value = oid
     calls: list[tuple[object, ...]] = []
-    list_keys, get = refs.backend.list, refs.backend.get
+    list_keys, get = refs.backend.list, refs.backend.get_range
     monkeypatch.setattr(refs.backend, "list", lambda *args: calls.append(("list", *args)) or list_keys(*args))
-    monkeypatch.setattr(refs.backend, "get", lambda *args: calls.append(("get", *args)) or get(*args))
+    monkeypatch.setattr(refs.backend, "get_range", lambda *args: calls.append(("get", args[0])) or get(*args))
     assert refs.value(*MAIN) == C
     assert calls == [("list", LOG, 1), ("get", LOG + f"{2**64 - 1 - 4:016x}")]
 
