@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from dpkg.command import count
 from dpkg.copying import copy_blob, copy_fragment, copy_object
 from dpkg.errors import Corrupt, NotFound, Usage
-from dpkg.odb import fragment_key
 from dpkg.threads import in_order
 from dpkg.transfer import WORKERS
 
@@ -82,7 +81,7 @@ def _one(source: Odb, target: Odb, item: tuple[str | None, Oid]) -> Carried:
 def _kind(odb: Odb, oid: Oid) -> str | None:
     if odb.has(oid):
         return odb.kind(oid)
-    return "fragment" if odb.backend.stat(fragment_key(oid)) else None  # also one that is cut off
+    return "fragment" if odb.fragments.named(oid) else None  # also one that is cut off
 
 
 def _copy(source: Odb, target: Odb, kind: str, oid: Oid) -> int:

@@ -236,9 +236,8 @@ class Collector:
             there -= {e.oid.raw for e in packs.index(pack_id)}
         needed = {f"{PACKS}{i}.pack" for i in old if any(e.oid.raw in there for e in packs.index(i))}
         living = {key: oid for key in condemned if (oid := oid_of_key(key)) is not None and oid.raw in marked.oids}
-        loose = [oid for key, oid in living.items() if key.startswith(OBJECTS)]
-        copies, _ = repacking.whole_in_packs(self.odb, loose, {pack_key(i) for i in old} - needed)
-        needed.update(key for key, oid in living.items() if oid not in copies or not key.startswith(OBJECTS))
+        copies, _ = repacking.whole_in_packs(self.odb, living.values(), {pack_key(i) for i in old} - needed)
+        needed.update(key for key, oid in living.items() if oid not in copies)
         return needed
 
     def _derived(self, marked: Marked) -> Iterator[tuple[str, int]]:

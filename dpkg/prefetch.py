@@ -1,4 +1,5 @@
-"""What a reader of a commit needs first, in one value (spec/storage.md, STO-11): the commit, its tree, tables, their indexes.
+"""What a reader of a commit needs first, in one value (spec/storage.md, STO-11): the commit, its tree, tables, their indexes, and where
+small blobs and fragments are in packs.
 
 Derived data: it may be missing or deleted at any time. Each object in it is checked against its own oid, as any other.
 """
@@ -13,6 +14,7 @@ from dpkg.objects import frame
 from dpkg.objects.commit import Commit
 from dpkg.objects.node import TREE, Node
 from dpkg.objects.table import Table
+from dpkg.odb import places
 from dpkg.oid import Oid, digest
 
 if TYPE_CHECKING:
@@ -34,12 +36,18 @@ def prefetch_key(commit: Oid) -> str:
 def write(source: Odb, target: Odb, commit: Oid) -> None:
     """Put the value for a commit into `target`; `source` has the commit and what it reaches."""
     frames, size = [], 0
-    for kind, payload in _nearest(source, commit):
+    leaves: dict[Oid, None] = {}
+    for kind, payload in _nearest(source, commit, leaves):
         data = frame.pack(kind, payload)
         size += len(data)
         if size > MOST:
             break
         frames.append(data)
+    found = (place for oid in leaves if (place := target.frames.packs.at_hand(oid)) is not None)
+    if told := places.encode(found):
+        frames.append(frame.pack(frame.BLOB, told))
+        while sum(map(len, frames)) > MOST:
+            del frames[-2]
     target.backend.put(prefetch_key(commit), b"".join(frames))
 
 
@@ -56,6 +64,9 @@ def read(odb: Odb, commit: Oid) -> None:
         return
     try:
         for kind, payload in _frames(data):
+            if kind == frame.BLOB:
+                odb.frames.packs.hints.update(places.decode(payload))
+                return
             odb.held.put(digest(kind, payload), kind, payload)
     except Corrupt:  # nothing depends on it: each object is also where it belongs
         return
@@ -66,14 +77,17 @@ def _frames(data: bytes) -> Iterator[tuple[Kind, bytes]]:
     while at < len(data):
         header = frame.parse_header(data[at : at + frame.HEADER.size])
         end, size = at + frame.HEADER.size + header.stored, size + header.length
-        if header.kind == frame.BLOB or size > _MOST_UNPACKED:
+        if size > _MOST_UNPACKED or header.kind == frame.FRAGMENT:
             raise Corrupt("a value to prefetch holds what does not belong there")
         yield frame.unpack(data[at:end])
         at = end
 
 
-def _nearest(odb: Odb, commit: Oid) -> Iterator[tuple[Kind, bytes]]:
-    """The objects that a commit reaches but for blobs, those of few steps first: trees and tables before indexes of tables."""
+def _nearest(odb: Odb, commit: Oid, leaves: dict[Oid, None]) -> Iterator[tuple[Kind, bytes]]:
+    """The objects that a commit reaches but for blobs, those of few steps first: trees and tables before indexes of tables.
+
+    `leaves` is told the blobs and fragments that they name.
+    """
     payload = odb.read(commit, frame.COMMIT)
     yield frame.COMMIT, payload
     near: deque[tuple[Oid, Kind]] = deque([(Commit.decode(payload).tree, frame.NODE)])
@@ -98,3 +112,7 @@ def _nearest(odb: Odb, commit: Oid) -> Iterator[tuple[Kind, bytes]]:
                 (near if node.kind == TREE else far).append((entry.oid, frame.NODE))
             elif node.kind == TREE and entry.type != "blob":
                 near.append((entry.oid, frame.TABLE if entry.type == "table" else frame.NODE))
+            else:
+                leaves[entry.oid] = None
+        if node.stats:
+            leaves[node.stats] = None

@@ -42,8 +42,8 @@ class Presence:
         if not self._remote:
             return {oid for oid in oids if not has(oid)}
         packs = self._odb.frames.packs
-        if place == "object" and (packs.listed or self._asked[place] + len(oids) > _ASKED):
-            # The packs are listed once, and what is in one need not be asked for. A few objects are rather sent again.
+        if packs.listed or self._asked[place] + len(oids) > _ASKED:
+            # The packs are listed once, and what is in one need not be asked for. A few are rather sent again.
             oids = [oid for oid in oids if not self._odb.frames.packed(oid)]
         with self._lock:
             self._asked[place] += len(oids)

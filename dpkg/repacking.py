@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from dpkg import reaching
 from dpkg.errors import Corrupt, DpkgError, NotFound
 from dpkg.objects import pack
-from dpkg.odb import is_remote, object_key
+from dpkg.objects.frame import HEADER
+from dpkg.odb import fragment_key, is_remote, object_key
+from dpkg.odb.fragments import SMALL
 from dpkg.odb.frames import runs_of
 from dpkg.odb.layout import OBJECTS, oid_of_key, pack_key
 from dpkg.odb.packfile import check_frame, reading
+from dpkg.odb.packing import FEW
 from dpkg.reflist import each_ref
 from dpkg.threads import in_order
 
@@ -40,13 +43,14 @@ class Made(NamedTuple):
 
 
 class Held:
-    """What a store holds, as it is listed now: loose objects with the lengths of their frames, and packs."""
+    """What a store holds, as it is listed now: loose objects and small fragments with the lengths of their frames, and packs."""
 
     def __init__(self, odb: Odb) -> None:
         packs = odb.frames.packs
         packs.refresh()
         self.packs: dict[str, Index] = {pack_key(i): packs.index(i) for i in packs.ids()}
         self.sizes = {key: _length(index) for key, index in self.packs.items()}
+        self.fragments = {oid: size + HEADER.size for oid, size in odb.fragments.files() if 0 < size <= SMALL}
         self.loose: dict[Oid, int] = {}
         for stat in odb.backend.list(OBJECTS):
             oid = oid_of_key(stat.key)
@@ -58,17 +62,22 @@ class Held:
         return {k for k, x in self.packs.items() if len(x) < FULL_OBJECTS and self.sizes[k] < FULL_BYTES}
 
     def redundant(self, safe: Container[Oid], old: Container[str]) -> list[str]:
-        """Files that hold nothing but objects of which there are `safe` copies elsewhere: those of `old` packs, then loose ones.
+        """Files that hold nothing of which there is no `safe` copy elsewhere: `old` packs, then those of objects and fragments.
 
         A copy is safe that was checked, in a pack that is not `old`.
         """
         packs = [key for key, index in self.packs.items() if key in old and all(e.oid in safe for e in index)]
-        return packs + [object_key(oid) for oid in self.loose if oid in safe]
+        return packs + [key for key, (oid, _) in self._files() if oid in safe]
 
     def sizes_of(self, keys: Iterable[str]) -> dict[str, int]:
-        """The lengths of packs and of loose objects' frames, by key."""
-        loose = {object_key(oid): size for oid, size in self.loose.items()}
-        return {key: self.sizes[key] if key in self.sizes else loose[key] for key in keys}
+        """The lengths of packs and of the files of loose objects and small fragments, by key."""
+        loose = dict(self._files())
+        return {key: self.sizes[key] if key in self.sizes else loose[key][1] for key in keys}
+
+    def _files(self) -> Iterator[tuple[str, tuple[Oid, int]]]:
+        """The files of loose objects and small fragments, with their oids and lengths."""
+        yield from ((object_key(oid), (oid, size)) for oid, size in self.loose.items())
+        yield from ((fragment_key(oid), (oid, size - HEADER.size)) for oid, size in self.fragments.items())
 
 
 def _length(index: Index) -> int:
@@ -151,8 +160,8 @@ def _whole(odb: Odb, oid: Oid, read: Callable[[], bytes]) -> bytes:
 
 
 def _loose_first(odb: Odb, oid: Oid) -> bytes:
-    with suppress(NotFound):
-        return odb.frames.loose(oid)
+    for data in odb.frames.copies(oid):
+        return data
     return odb.frames.get(oid)
 
 
@@ -195,13 +204,15 @@ class Plan(NamedTuple):
 
 
 def plan(odb: Odb, everything: bool = False) -> Plan:
-    """Loose objects and small packs, or `everything`; nothing if there is nothing to be gained.
+    """Loose objects, small fragments if they are many, and small packs, or `everything`; nothing if there is nothing to be gained.
 
     A loose object that is in a pack which stays is safe there, once that copy was checked; a pack where such a copy is
     damaged does not stay.
     """
     held = Held(odb)
     loose = {oid: size for oid, size in held.loose.items() if size <= pack.MOST_BYTES}
+    if len(held.fragments) >= FEW:
+        loose |= held.fragments
     places = {oid: found.key for oid in loose if (found := odb.frames.packs.find(oid))}
     old = set(held.packs) if everything else held.small()
     if not everything and len(old) < 2 and len(places) == len(loose):
@@ -244,21 +255,22 @@ def whole_in_packs(odb: Odb, oids: Iterable[Oid], leaving: Container[str] = ()) 
 
 
 def in_reading_order(repository: Repository, sizes: Mapping[Oid, int], reached_only: bool = False) -> list[Oid]:
-    """Objects as they are read together: commits, nodes and tables, blobs as their trees name them; last what no ref reaches.
+    """Objects as they are read together: commits, nodes, tables, blobs and fragments as these name them; last what no ref reaches.
 
     Raises NotFound, Corrupt where a ref reaches what is not there.
     """
     commits: dict[Oid, None] = {}
     inner: dict[Oid, None] = {}
     blobs: dict[Oid, None] = {}
+    fragments: dict[Oid, None] = {}
     below = reaching.Objects(repository.odb)
     tips = dict.fromkeys(ref.oid for ref in each_ref(repository.refs))
     for oid, commit in reaching.commits(repository.commit, tips):
         commits[oid] = None
         for kind, reached in below.tree(commit.tree):
             if reached in sizes:
-                (blobs if kind == "blob" else inner)[reached] = None
-    found = [oid for oid in (*commits, *inner, *blobs) if oid in sizes]
+                {"blob": blobs, "fragment": fragments}.get(kind, inner)[reached] = None
+    found = [oid for oid in (*commits, *inner, *blobs, *fragments) if oid in sizes]
     if not reached_only:
         seen = frozenset(found)
         found += sorted(oid for oid in sizes if oid not in seen)

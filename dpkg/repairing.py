@@ -7,14 +7,12 @@ the next one goes on. Ref logs are never touched.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dpkg.copying import copy_fragment
-from dpkg.errors import Corrupt, NotFound, Usage
+from dpkg.errors import NotFound, Usage
 from dpkg.objects import frame, pack
-from dpkg.odb import copies, fragment_key, object_key
-from dpkg.odb.layout import pack_key
+from dpkg.odb import copies, object_key
+from dpkg.odb.layout import pack_key, place_of
 from dpkg.odb.salvage import Salvaged, salvage
 from dpkg.oid import Oid
 from dpkg.storechecks import Level
@@ -128,12 +126,12 @@ class Repair:
         return brought
 
     def _fragment(self, raw: bytes) -> set[bytes]:
-        for source in self._sources:
-            with suppress(NotFound, Corrupt):
-                copy_fragment(source, self.odb, Oid(raw.hex()))
-                self.odb.frames.note(fragment_key(Oid(raw.hex())))
-                return {raw}
-        return set()
+        oid = Oid(raw.hex())
+        data = self._other(oid)
+        if data is None:
+            return set()
+        self.odb.put_fragment_file(oid, frame.unpack(data)[1])
+        return {raw}
 
     # Packs
 
@@ -172,8 +170,8 @@ class Repair:
             self._put_pack(frames)
         for oid, data in found.frames:
             if data is None and oid in frames:
-                self._put(object_key(oid), frames[oid])
-                self.objects.add(oid.raw)
+                self._put(*place_of(oid, frames[oid]))
+                (self.fragments if frame.is_fragment(frames[oid]) else self.objects).add(oid.raw)
 
     def _put(self, key: str, data: bytes) -> None:
         self.odb.frames.note(key)

@@ -6,7 +6,7 @@ Who needs them is not looked at here (dpkg/verifying.py). In memory: 32 bytes an
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from functools import partial
 from itertools import islice
@@ -92,14 +92,15 @@ class StoreChecks:
     def only(self, objects: Iterable[bytes], fragments: Iterable[bytes]) -> None:
         """Check the files that hold these, packs as a whole, and of blobs in chunks the chunks."""
         wanted = list(objects)
-        self._run(partial(self._fragment, fragment_key(Oid(raw.hex()))) for raw in fragments)
-        self._holders(wanted)
+        self._holders(wanted, list(fragments))
         self._whole_lists([raw for raw in wanted if raw in self.lists])
 
     def again(self, objects: Iterable[bytes], fragments: Iterable[bytes]) -> None:
         """Look once more for what was not there: it may have been written, or moved into another pack, meanwhile."""
         self._new_packs()
-        self.only([raw for raw in objects if raw not in self.objects], fragments)
+        self.only(
+            [raw for raw in objects if raw not in self.objects], [f for f in fragments if f not in self.fragments]
+        )
 
     def renew(self, objects: Iterable[bytes], fragments: Iterable[bytes]) -> None:
         """Check again every file that was damaged, and look for what was not there."""
@@ -115,9 +116,9 @@ class StoreChecks:
         self._whole_lists([raw for raw in lists if raw in self.objects])
 
     def damage(self, raw: bytes) -> Damage | None:
-        """What is wrong with an object of which no copy is whole; None if there is no copy."""
+        """What is wrong with an object or fragment of which no copy is whole; None if there is no copy."""
         listed = self.bad_lists.get(raw)
-        return listed[1] if listed else self.packed.get(raw) or self.loose.get(raw)
+        return listed[1] if listed else self.packed.get(raw) or self.loose.get(raw) or self.bad_fragments.get(raw)
 
     def kind_of(self, raw: bytes) -> str:
         """The kind of a whole object."""
@@ -144,19 +145,22 @@ class StoreChecks:
         for _ in in_order(lambda task: task(), tasks, REMOTE_WORKERS if self._remote else WORKERS):
             pass
 
-    def _holders(self, objects: list[bytes]) -> None:
-        """Check the packs that hold these objects; then those that are in none, or damaged there, under their own keys."""
+    def _holders(self, objects: list[bytes], fragments: Sequence[bytes] = ()) -> None:
+        """Check the packs that hold these; then what is in none, or damaged there, under keys of their own."""
         packs = self.odb.frames.packs
         keys: set[str] = set()
-        for raw in objects:
-            found: Found | None = None if raw in self.objects else packs.find(Oid(raw.hex()))
+        for raw in (*objects, *fragments):
+            found: Found | None = None if self._whole(raw) else packs.find(Oid(raw.hex()))
             if found is not None and pack_of_key(found.key) not in self.checked_packs:
                 keys.add(found.key)
         self._run(partial(self._pack, key) for key in sorted(keys))
         rest = iter([object_key(Oid(raw.hex())) for raw in objects if raw not in self.objects])
         size = 1 if self._remote else _BATCH
         self._run(partial(self._loose, batch) for batch in iter(lambda: list(islice(rest, size)), []))
-        lost = [Oid(raw.hex()) for raw in objects if raw not in self.objects]
+        self._run(
+            partial(self._fragment, fragment_key(Oid(raw.hex()))) for raw in fragments if raw not in self.fragments
+        )
+        lost = [Oid(raw.hex()) for raw in (*objects, *fragments) if not self._whole(raw)]
         if lost:  # damaged in one pack, and perhaps whole in another; or in one that is damaged so that nothing is found in it
             held = [i for i in packs.ids() if i not in self.checked_packs and any(map(packs.index(i).find, lost))]
             self._run(partial(self._pack, pack_key(i)) for i in (*held, *(packs.damaged.keys() - self.checked_packs)))
@@ -174,8 +178,10 @@ class StoreChecks:
         pack_id = pack_of_key(key)
         assert pack_id is not None
         self.checked_packs.add(pack_id)
+        facts: dict[bytes, Facts | None] = {}
+        decode = partial(self._decoded, facts)
         try:
-            found = check_pack(self.odb.backend, pack_id, self._decoded, self.level > Level.QUICK, self._count)
+            found = check_pack(self.odb.backend, pack_id, decode, self.level > Level.QUICK, self._count)
         except NotFound:
             return  # gone since it was listed: what was in it is looked for where it is needed
         except Storage as error:
@@ -183,6 +189,10 @@ class StoreChecks:
                 raise
             self.packs[pack_id] = Damage(DAMAGED, key, error.message)
             return
+        fragments = [raw for raw, value in found.whole.items() if value & 7 == frame.CODES[frame.FRAGMENT]]
+        for raw in fragments:
+            del found.whole[raw]
+            self.fragments[raw] = facts.get(raw)
         self.objects.update(found.whole)
         self.lists.update(found.lists)
         for raw, at, why in found.damaged:
@@ -212,17 +222,25 @@ class StoreChecks:
     def _object(self, oid: Oid, data: bytes) -> int:
         self._count(len(data))
         header, stored = frame.check(data)
+        if header.kind == frame.FRAGMENT:
+            raise Corrupt("it is a fragment, which is no object")
         if header.codec == frame.CHUNKS:
             self.lists[oid.raw] = data[frame.HEADER.size :]
         elif (header.kind, header.codec) == (frame.BLOB, frame.NONE):
             if stored != oid.raw:
                 raise Corrupt("its bytes are those of another object")
         elif self.level > Level.QUICK:
-            self._decoded(oid, data)
+            self._decoded({}, oid, data)
         return header.length << 3 | frame.CODES[header.kind]
 
-    def _decoded(self, oid: Oid, data: bytes) -> None:
-        """That a frame, of which the header was looked at, holds an object. Raises Corrupt."""
+    def _decoded(self, facts: dict[bytes, Facts | None], oid: Oid, data: bytes) -> None:
+        """That a frame, of which the header was looked at, holds an object, or a fragment: `facts` is told of that. Raises Corrupt."""
+        if frame.is_fragment(data):
+            try:
+                facts[oid.raw] = self._facts(oid, frame.unpack(data)[1])
+            except Format as error:
+                raise Corrupt(error.message) from None
+            return
         kind, payload = frame.unpack_as(oid, data)
         if self.odb.held is not None and kind != frame.BLOB:
             self.odb.held.put(oid, kind, payload)  # it will be read when what refs reach is looked at
@@ -292,6 +310,9 @@ class StoreChecks:
             self.bad_lists[raw] = self.objects.pop(raw), found
 
     # Helpers
+
+    def _whole(self, raw: bytes) -> bool:
+        return raw in self.objects or raw in self.fragments
 
     def _path(self, key: str) -> str:
         return self.odb.backend.local_path(key) or f"{self.odb.backend.url}/{key}"

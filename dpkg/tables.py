@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +17,7 @@ from dpkg.arrow.normal import normalise
 from dpkg.arrow.schema import Schema
 from dpkg.arrow.sort import check_key, sort_by_key
 from dpkg.arrow.stats import StatsRow, stats_batch, stats_schema
-from dpkg.errors import Corrupt, Format, NotFound, Usage
+from dpkg.errors import Corrupt, Format, Usage
 from dpkg.index import IndexBuilder, leaves, read_node
 from dpkg.objects.node import FRAGMENTS, FragmentEntry, Node
 from dpkg.objects.table import Table
@@ -121,18 +120,11 @@ def open_fragment(odb: Odb, entry: FragmentEntry, schema: Schema, whole: bool = 
 
 
 def fragment_source(odb: Odb, oid: Oid, whole: bool = True) -> Any:
-    """The file of a fragment: its path where the store is local; else all of it, or a file that gets what is read.
+    """The file of a fragment: its path where it has one; else all of it, or a file that gets what is read.
 
-    Raises NotFound.
+    Raises NotFound, Corrupt.
     """
-    path = odb.fragment_path(oid)
-    if path is None:
-        return io.BytesIO(odb.read_fragment_file(oid)) if whole else odb.open_fragment_file(oid)
-    if not os.path.isfile(path):
-        raise NotFound(
-            f"fragment {oid} is not in {odb.backend.url}", "install the package again from a store that has it"
-        )
-    return path
+    return odb.fragments.source(oid, whole)
 
 
 def leaf_stats(odb: Odb, node: Node, schema: Schema, columns: Sequence[str] | None = None) -> pa.RecordBatch | None:

@@ -379,7 +379,7 @@ class Check:
     def _there(self, oid: Oid, where: str) -> bool:
         if oid.raw in self.files.fragments:
             return True
-        bad, place = self.files.bad_fragments.get(oid.raw), f"{where}, {fragment_key(oid)}"
+        bad, place = self.files.damage(oid.raw), f"{where}, {fragment_key(oid)}"
         found = Damage(DAMAGED, place, bad.message) if bad else Damage(MISSING, place, self._missing("fragment", oid))
         self._found[found] = None
         self.lost_fragments.add(oid.raw)
@@ -424,11 +424,7 @@ class Check:
 
     def _missing(self, what: str, oid: Oid) -> str:
         lost = sum(1 for pack_id in self.files.packs if pack_id in self.odb.frames.packs.damaged)
-        more = (
-            f"; {lost:,} damaged packs there may hold it: 'dpk repair' looks into them"
-            if lost and what == "object"
-            else ""
-        )
+        more = f"; {lost:,} damaged packs there may hold it: 'dpk repair' looks into them" if lost else ""
         return f"{what} {oid} is not in {self.odb.backend.url}{more}"
 
     # Files, whoever needs what is in them
@@ -447,7 +443,9 @@ class Check:
             elif raw not in self.lost_objects and (everything or raw in objects):
                 self._found[Damage(bad.what, f"{bad.where} (no ref reaches it)", bad.message)] = None
         for raw, bad in sorted(files.bad_fragments.items()):
-            if raw not in self.lost_fragments and (everything or raw in fragments):
+            if raw in files.fragments:
+                self._found[Damage(bad.what, bad.where, f"{bad.message}; another copy of it is whole")] = None
+            elif raw not in self.lost_fragments and (everything or raw in fragments):
                 self._found[Damage(bad.what, f"{bad.where} (no ref reaches it)", bad.message)] = None
 
 

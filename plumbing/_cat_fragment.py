@@ -61,14 +61,11 @@ def cat_fragment(fragment: str, *, format: str = "csv", columns: Sequence[str] =
 
 def _fragment_id(repository: Repository, text: str) -> Oid:
     """The fragment whose oid starts with a text. Raises NotFound; Usage if there are several."""
-    from dpkg.odb.layout import FRAGMENTS, oid_of_key
-
     if len(text) == 64:
         return Oid(text)
     if len(text) < 4 or not set(text) <= set("0123456789abcdef"):
         raise Usage(f"'{text[:80]}' is not the start of a fragment's id", "give 4 to 64 digits 0-9 and a-f")
-    listed = repository.backend.list(f"{FRAGMENTS}{text[:2]}/{text[2:]}")
-    found = [oid for stat in listed if (oid := oid_of_key(stat.key)) is not None]
+    found = repository.odb.fragments.starting(text)
     if not found:
         raise NotFound(f"no fragment in {repository.url} starts with '{text}'", "dpk ls-fragments TABLE lists them")
     if len(found) > 1:

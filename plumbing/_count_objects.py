@@ -21,7 +21,8 @@ COMMAND = Command(
     (Opt("-v --verbose", "by type, which reads the first bytes of each loose object, and how they are stored"), STORE),
     epilog="""Lines are 'TYPE COUNT BYTES', TYPE object and fragment; with -v commit, node, table, blob, fragment. An object counts once.
 Objects that do not say what they are count as 'damaged': 'dpk verify' names them.
-Then follow 'loose', objects in files of their own; 'packed', those in packs, as often as they are there; 'pack', whole packs.""",
+Then follow 'loose', objects in files of their own; 'packed', objects and fragments in packs, as often as they are there;
+'pack', whole packs.""",
     examples=(("How much of a store is data:", "dpk count-objects -v --store /srv/data/store"),),
     see=("verify", "verify-object", "repack", "verify-pack"),
 )
@@ -51,7 +52,7 @@ def count_objects(*, verbose: bool = False, store: str | None = None) -> Iterato
 
 
 def _stored(odb: Odb) -> list[Held]:
-    """Loose objects, packed ones, and packs."""
+    """Loose objects, what is packed, and packs."""
     from dpkg import repacking
 
     held = repacking.Held(odb)

@@ -20,7 +20,7 @@ COMMAND = Command(
     "List the fragments of a table in row order: oid, rows, row bytes; or their Parquet files, for other engines.",
     (
         Arg("table", "a table's oid, or owner/name[@revision]/path", completes="expr"),
-        Opt("--paths", "where the files are"),
+        Opt("--paths", "where the files are; one that is in a pack is written out first"),
         NULL,
         STORE,
     ),
@@ -47,15 +47,16 @@ class Fragment:
 def ls_fragments(table: str, *, paths: bool = False, store: str | None = None) -> Iterator[Fragment]:
     """The fragments of a table, read as they are asked for.
 
-    Raises NotFound; Usage for paths where the store is no folder.
+    Raises NotFound; Usage for paths where the store is no folder; Denied where a packed fragment cannot be written out.
     """
     from dpkg.index import fragment_entries
+    from dpkg.odb import is_remote
     from dpkg.tables import read_table_object
 
     repository = Repository(store)
     odb = repository.odb
     found = read_table_object(odb, repository.table_id(table))
-    if paths and odb.fragment_path(found.fragments) is None:
+    if paths and is_remote(odb.backend):
         raise Usage(
             f"{repository.url} is not a folder, its fragments have no paths", "install the package into a folder"
         )

@@ -12,7 +12,9 @@ from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.errors import Usage
 from dpkg.listing import Listed, records, wanted_ids
 from dpkg.objects import pack
+from dpkg.objects.frame import HEADER
 from dpkg.odb import is_remote
+from dpkg.odb.fragments import SMALL
 from dpkg.odb.packfile import new_pack, reading
 from dpkg.oid import Oid
 from dpkg.repository import Repository
@@ -38,7 +40,7 @@ COMMAND = Command(
         STORE,
     ),
     epilog="""Lines are 'pack ID OBJECTS BYTES', and 'left TYPE OID' for what does not go into a pack.
-That is fragments, which engines read in place, and for packs that are stored objects of more than 32 MiB.
+That is fragments of more than 64 KiB, which engines read in place, and for packs that are stored objects of more than 32 MiB.
 The objects stay where they were, too; 'dpk repack' tidies a whole store.""",
     examples=(
         (
@@ -110,20 +112,21 @@ def _stored(odb: Odb, wanted: Iterable[tuple[str | None, Oid]]) -> Iterator[Pack
 
 
 def _sized(odb: Odb, wanted: Iterable[tuple[str | None, Oid]], left: list[Left]) -> Iterator[tuple[Oid, int]]:
-    """Each object once, with the length of its frame; fragments are `left`. Raises NotFound."""
+    """Each object and small fragment once, with the length of its frame; other fragments are `left`. Raises NotFound."""
     from dpkg.threads import in_order
 
     seen: set[Oid] = set()
 
     def look(item: tuple[str | None, Oid]) -> tuple[Oid, int]:
         said, oid = item
-        if said == "fragment":
-            return oid, -1
         found = odb.frames.find(oid)
-        size = odb.frames.loose_size(oid) if found is None else found.size
-        if size < 0 and (said or not odb.has_fragment(oid)):
+        size = -1 if said == "fragment" else odb.frames.loose_size(oid)
+        if found is not None or size >= 0:
+            return oid, size if found is None else found.size
+        size = odb.fragments.size(oid) if said in (None, "fragment") else -1
+        if size < 0:
             raise odb.missing(oid)
-        return oid, size
+        return oid, size + HEADER.size if size <= SMALL else -1
 
     def new() -> Iterator[tuple[str | None, Oid]]:
         for item in wanted:

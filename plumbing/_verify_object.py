@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from dpkg.command import STORE, Arg, Command, Opt, clean
 from dpkg.errors import Corrupt, Format, NotFound, Usage
 from dpkg.listing import Listed, records, wanted_ids
-from dpkg.odb import fragment_key
 from dpkg.oid import Oid
 from dpkg.repository import Repository
 
@@ -96,7 +95,7 @@ def _check(odb: Odb, item: tuple[str | None, Oid]) -> Checked:
 
 def _decode(odb: Odb, said: str | None, oid: Oid) -> str:
     """The type of an object or fragment, all of which was decoded. Raises NotFound, Corrupt, Format."""
-    if said == "fragment" or (not odb.has(oid) and odb.backend.stat(fragment_key(oid))):
+    if said == "fragment" or (not odb.has(oid) and odb.fragments.named(oid)):
         from dpkg.arrow import checking
 
         checking.check_alone(odb.read_fragment_file(oid), oid)

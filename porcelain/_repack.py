@@ -24,8 +24,8 @@ COMMAND = Command(
         Opt("-n --dry-run", "only say what would be done"),
         STORE,
     ),
-    details="What is read together lies together: commits, then trees and indexes, then files in the order of their trees, "
-    "last what no branch or tag reaches. Objects are copied as they are stored, each checked. "
+    details="What is read together lies together: commits, then trees and indexes, then files and small fragments in the order "
+    "of their trees and tables, last what no branch or tag reaches. Objects are copied as they are stored, each checked. "
     "What is damaged is left where it is, and the command ends with 6.\n"
     "Others may read and write the store meanwhile, and a run that is killed loses nothing. Old files are removed as by "
     "'dpk gc', once what is in them is safe in packs and nobody counts on them; while a gc is under way they stay.",

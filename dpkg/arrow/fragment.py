@@ -307,11 +307,26 @@ def read_stats(source: Any, oid: Oid, rows: int, schema: Schema, names: Sequence
 
 def describe(source: Any, oid: Oid) -> tuple[FragmentEntry, Schema]:
     """What a fragment file says of itself: rows and schema; `Reader` checks both, as the oid does. Raises Corrupt."""
+    meta, schema = _footer(source, f"fragment {oid}")
+    return FragmentEntry(oid, meta.num_rows, most_bytes(meta.num_rows, schema)), schema
+
+
+def oid_of(source: Any) -> Oid:
+    """The oid of the fragment that a file says it is. Raises Corrupt."""
+    meta, schema = _footer(source, "a fragment")
+    hexed = (meta.metadata or {}).get(COLUMNS_KEY, b"")
+    try:
+        if len(hexed) != 64 * len(schema.names):
+            raise ValueError
+        raw = bytes.fromhex(hexed.decode())
+    except ValueError:
+        raise Corrupt("a fragment is damaged: it does not say what its columns are") from None
+    return values.fragment_oid(schema, meta.num_rows, [raw[i : i + 32] for i in range(0, len(raw), 32)])
+
+
+def _footer(source: Any, name: str) -> tuple[pq.FileMetaData, Schema]:
     try:
         meta = pq.read_metadata(source)
-        schema = Schema.from_json(canonical_json.decode((meta.metadata or {}).get(SCHEMA_KEY, b"")))
+        return meta, Schema.from_json(canonical_json.decode((meta.metadata or {}).get(SCHEMA_KEY, b"")))
     except (pa.ArrowException, OSError, Format) as e:
-        raise Corrupt(
-            f"fragment {oid} is damaged: its footer cannot be read: {str(e)[:200]}", "run 'dpk verify'"
-        ) from None
-    return FragmentEntry(oid, meta.num_rows, most_bytes(meta.num_rows, schema)), schema
+        raise Corrupt(f"{name} is damaged: its footer cannot be read: {str(e)[:200]}", "run 'dpk verify'") from None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import zstandard
 
-    Kind = Literal["blob", "table", "node", "commit"]
+    Kind = Literal["blob", "table", "node", "commit", "fragment"]
     Read = Callable[[int, int], bytes]  # (start, length) -> bytes, fewer only at the end
 else:
     Kind = str  # importable; loading typing for it would cost start-up time
@@ -32,7 +32,9 @@ BLOB: Kind = "blob"
 TABLE: Kind = "table"
 NODE: Kind = "node"
 COMMIT: Kind = "commit"
-CODES: dict[Kind, int] = {BLOB: 1, TABLE: 2, NODE: 3, COMMIT: 4}
+FRAGMENT: Kind = "fragment"  # in packs only: the file of a small one, as it is
+CODES: dict[Kind, int] = {BLOB: 1, TABLE: 2, NODE: 3, COMMIT: 4, FRAGMENT: 5}
+OBJECTS = (BLOB, TABLE, NODE, COMMIT)  # what is not a fragment
 KINDS: dict[int, Kind] = {code: kind for kind, code in CODES.items()}
 
 MAGIC = b"dpkgobj\0"
@@ -51,7 +53,8 @@ _STEP = 1 << 10  # bytes decompressed at a time: what comes out is at most 32,76
 _BIG = 256 << 10  # bytes of payload; of more a sample tells whether it shrinks, and speed counts
 _LEVEL, _LEVEL_BIG = 3, 1
 _SAMPLES, _SAMPLE = 4, 16 << 10  # parts of a big payload, and the bytes of each
-_SMALL = {COMMIT: 4096}  # payloads below this, or 256, are stored as they are: `log` need not load zstandard
+# payloads below this, or 256, are stored as they are: `log` need not load zstandard, and engines read the files of fragments
+_SMALL = {COMMIT: 4096, FRAGMENT: MAX_BYTES + 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ def parse_header(data: bytes, size: int | None = None) -> Header:
         raise Corrupt(f"the frame's payload length, {length:,}, is impossible")
     if (codec == CHUNKS) != (kind == BLOB and length > LARGE):
         raise Corrupt(f"a {kind} of {length:,} bytes is {'in chunks' if codec == CHUNKS else 'in one piece'}")
+    if kind == FRAGMENT and codec != NONE:
+        raise Corrupt("the file of a fragment is not as it is in the frame")
     if codec == CHUNKS and stored not in range(0, most_listed(length) + 1, CHUNK_RECORD.size):
         raise Corrupt(f"a list of chunks cannot have the length of {stored:,} bytes")
     return Header(kind, codec, length, stored, frame_digest)
@@ -153,6 +158,11 @@ def pack_all(kind: Kind, payloads: Sequence[bytes], oids: Sequence[Oid]) -> list
         else:
             frames.append(_start(kind, NONE, len(payload), payload, oid if kind == BLOB else None) + payload)
     return frames
+
+
+def is_fragment(data: bytes | memoryview) -> bool:
+    """Whether the first bytes of a frame say that it holds the file of a fragment."""
+    return len(data) > 9 and data[9] == CODES[FRAGMENT]
 
 
 def pack_chunks(length: int, records: bytes) -> bytes:

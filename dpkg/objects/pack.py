@@ -70,11 +70,11 @@ class Index:
         """The number of the first record whose oid is not before `start`."""
         return bisect_left(range(len(self)), start, key=self.raw)
 
-    def starting(self, prefix: str) -> Iterator[Oid]:
-        """The oids that begin with some hexadecimal digits."""
+    def starting(self, prefix: str) -> Iterator[Packed]:
+        """What has an oid that begins with some hexadecimal digits."""
         i = self.position(bytes.fromhex(prefix + "0" * (len(prefix) % 2)))
-        while (oid := self.raw(i).hex()) and oid.startswith(prefix):
-            yield Oid(oid)
+        while self.raw(i) and self.raw(i).hex().startswith(prefix):
+            yield self.at(i)
             i += 1
 
     def raw(self, i: int) -> bytes:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from dpkg.errors import Corrupt, NotFound
 from dpkg.objects import frame, pack
 from dpkg.objects.pack import Packed
-from dpkg.odb.layout import OBJECTS, object_key, oid_of_key
+from dpkg.odb.ahead import Ahead
+from dpkg.odb.layout import OBJECTS, fragment_key, object_key, oid_of_key, place_of
 from dpkg.odb.packs import Packs
 from dpkg.store.base import is_remote
 from dpkg.store.local import LocalBackend
@@ -62,21 +63,33 @@ class Frames:
         self._packer: Packer | None = None
         self.note: Callable[[str], object] = _ignore  # told the keys that a writer counts on or writes (dpkg/gclog.py)
         self._local = not is_remote(backend)
+        self._ahead = None if self._local else Ahead(backend)
 
     # Reading
 
     def get(self, oid: Oid, most: int | None = None) -> bytes:
         """The bytes of a frame, or the first `most` of them. Raises NotFound."""
-        if self._packer is not None and (pending := self._packer.get(oid)) is not None:
-            return pending[:most]
-        found = self._known(oid)
+        found = self.known(oid, most)
         if found is not None:
-            with suppress(NotFound):  # repacked since
-                return self._cut(found, most)
+            return found
         try:
             return self.loose(oid, most)
         except NotFound:
-            return self._cut(self._sought(oid), most)
+            return self.sought(oid, most)
+
+    def known(self, oid: Oid, most: int | None = None) -> bytes | None:
+        """As `get`, of a frame that is on its way into a pack, or in one as far as that is known."""
+        if self._packer is not None and (pending := self._packer.get(oid)) is not None:
+            return pending[:most]
+        found = self._known(oid) or self.packs.hints.get(oid)
+        if found is not None:
+            with suppress(NotFound):  # repacked since
+                return self._cut(found, most)
+        return None
+
+    def sought(self, oid: Oid, most: int | None = None) -> bytes:
+        """As `get`, of a packed frame, after a look at the packs as they are now. Raises NotFound."""
+        return self._cut(self._sought(oid), most)
 
     def loose(self, oid: Oid, most: int | None = None) -> bytes:
         """As `get`, of the copy under a key of its own. Raises NotFound."""
@@ -84,12 +97,17 @@ class Frames:
         return self.backend.get(key) if most is None else self.backend.get_range(key, 0, most)
 
     def copies(self, oid: Oid, most: int | None = None) -> Iterator[bytes]:
-        """Every copy of a frame that is stored, for when one is damaged: the loose one, which a repair made, first."""
+        """Every copy of a frame that is stored, for when one is damaged: the loose one, which a repair made, first.
+
+        Of a fragment also its own file, as a frame.
+        """
         with suppress(NotFound):
             yield self.loose(oid, most)
         for found in self.packs.copies(oid):
             with suppress(NotFound):
                 yield self._cut(found, most)
+        with suppress(NotFound):
+            yield frame.pack(frame.FRAGMENT, self.backend.get(fragment_key(oid)))
 
     def open(self, oid: Oid) -> tuple[Read, int]:
         """What reads ranges of a frame, and its length. One request for a small one. Raises NotFound."""
@@ -138,19 +156,20 @@ class Frames:
 
     def has(self, oid: Oid) -> bool:
         """Whether an object is stored, or on its way into a pack. One listing of the packs, if there was none yet."""
-        if self.find(oid) is not None or self.has_loose(oid):
-            return True
-        return not self.packs.listed and self.packed(oid)
+        found = self.find(oid)
+        if found is not None:
+            return found.kind != frame.FRAGMENT
+        return self.has_loose(oid) or (not self.packs.listed and self.packed(oid) and self.has(oid))
 
     def packed(self, oid: Oid) -> bool:
-        """Whether an object is in a pack. One listing of the packs, if there was none yet."""
+        """Whether an object or fragment is in a pack. One listing of the packs, if there was none yet."""
         found = self.packs.find(oid)
         if found is not None:
             self.note(found.key)
         return found is not None
 
     def find(self, oid: Oid) -> Packed | None:
-        """The record of an object that is in a known pack, or on its way into one."""
+        """The record of an object or fragment that is in a known pack, or on its way into one."""
         if self._packer is not None and (data := self._packer.get(oid)) is not None:
             header = frame.parse_header(data)
             return Packed(oid, header.kind, 0, len(data), header.length)
@@ -191,7 +210,7 @@ class Frames:
 
     def __iter__(self) -> Iterator[tuple[Oid, int]]:
         """All objects that are stored, with the lengths of their frames, in the order of oids."""
-        packed = ((entry.oid, entry.size) for entry in self.packs)
+        packed = ((entry.oid, entry.size) for entry in self.packs if entry.kind != frame.FRAGMENT)
         for oid, copies in groupby(merge(self._all_loose(), packed, key=itemgetter(0)), itemgetter(0)):
             yield oid, next(copies)[1]
 
@@ -199,7 +218,8 @@ class Frames:
         """The objects whose oids begin with some hexadecimal digits, at least two, in order."""
         loose = self.backend.list(f"{OBJECTS}{prefix[:2]}/{prefix[2:]}")
         found = {oid for stat in loose if (oid := oid_of_key(stat.key)) is not None}
-        return sorted(found | self.packs.starting(prefix))
+        packed = self.packs.starting(prefix)
+        return sorted(found.union(entry.oid for entry in packed if entry.kind != frame.FRAGMENT))
 
     def _all_loose(self) -> Iterator[tuple[Oid, int]]:
         for stat in self.backend.list(OBJECTS):
@@ -223,14 +243,26 @@ class Frames:
 
     def _cut(self, found: Found, most: int | None) -> bytes:
         size = found.entry.size if most is None else min(most, found.entry.size)
+        if self._ahead is not None:
+            return self._ahead.get(found.key, found.entry, size)
         return self.backend.get_range(found.key, found.entry.offset, size)
 
     # Writing
+
+    @property
+    def is_packing(self) -> bool:
+        """Whether frames that are put are gathered into packs."""
+        return self._packer is not None
 
     def put(self, oid: Oid, *parts: bytes | memoryview) -> None:
         """Store a frame, given in one part or several, also over a damaged one."""
         if self._packer is not None and sum(map(len, parts)) <= (_WORTH if self._local else pack.MOST_BYTES):
             self._packer.add(oid, b"".join(parts))
+            return
+        if frame.is_fragment(parts[0]):
+            key, file = place_of(oid, b"".join(parts))
+            self.note(key)
+            self.backend.put(key, file)
             return
         key = object_key(oid)
         self.note(key)

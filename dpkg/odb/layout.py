@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from dpkg.errors import Corrupt, Denied, Format, NotFound
-from dpkg.objects import canonical_json
+from dpkg.objects import canonical_json, frame
 from dpkg.oid import Oid
 
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ def object_key(oid: Oid) -> str:
 def fragment_key(oid: Oid) -> str:
     """The key of a fragment's Parquet file."""
     return f"{FRAGMENTS}{oid[:2]}/{oid[2:]}{_SUFFIX}"
+
+
+def place_of(oid: Oid, data: bytes) -> tuple[str, bytes]:
+    """Where a frame goes that is not packed, and what is stored there: of a fragment its file."""
+    if frame.is_fragment(data):
+        return fragment_key(oid), data[frame.HEADER.size :]
+    return object_key(oid), data
 
 
 def pack_key(pack_id: Oid) -> str:

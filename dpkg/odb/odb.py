@@ -11,9 +11,10 @@ from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
 from dpkg.objects.chunks import ChunkList, is_listed, unpack
 from dpkg.odb import blobs
+from dpkg.odb.fragments import Fragments
 from dpkg.odb.frames import Frames
 from dpkg.odb.held import Held
-from dpkg.odb.layout import FRAGMENTS, fragment_key, object_key, oid_of_key
+from dpkg.odb.layout import object_key
 from dpkg.odb.small import SmallBlobs
 from dpkg.oid import Oid, digest
 from dpkg.store.base import is_remote
@@ -44,6 +45,7 @@ class Odb:
         self.backend = backend
         self.held = Held() if is_remote(backend) else None
         self.frames = Frames(backend)
+        self.fragments = Fragments(self.frames)
 
     # What is there
 
@@ -53,15 +55,7 @@ class Odb:
 
     def has_fragment(self, oid: Oid) -> bool:
         """Whether the fragment is stored; in a folder also that its end is there, which a power cut may have taken."""
-        key = fragment_key(oid)
-        size = self._size(key)
-        if size <= 0 or self.backend.local_path(key) is None:
-            return size > 0
-        try:
-            end = self.backend.get_range(key, -8, 8)
-        except NotFound:
-            return False
-        return end[4:] == b"PAR1" and int.from_bytes(end[:4], "little") + 12 <= size
+        return self.fragments.has(oid)
 
     def size(self, oid: Oid) -> int:
         """The length of the object's payload, from its header or a pack's index alone."""
@@ -77,10 +71,8 @@ class Odb:
         """All objects, then all fragments, each with its stored size, in the order of oids."""
         for oid, size in self.frames:
             yield "object", oid, size
-        for stat in self.backend.list(FRAGMENTS):
-            fragment = oid_of_key(stat.key)
-            if fragment is not None:
-                yield "fragment", fragment, stat.size if stat.size >= 0 else self._size(stat.key)
+        for oid, size in self.fragments:
+            yield "fragment", oid, size
 
     def resolve_prefix(self, prefix: str) -> list[Oid]:
         """The oids of objects that start with `prefix`, of 4 to 64 hexadecimal digits, in order."""
@@ -117,10 +109,13 @@ class Odb:
 
         Of its frame no more than `most` bytes are taken.
         """
+        data = self.frames.get(oid, most)
         try:
-            return self._unpacked(oid, self.frames.get(oid, most))
+            return self._unpacked(oid, data)
         except Corrupt as error:
             found = self._whole_copy(oid, most)
+            if found is None and frame.is_fragment(data):
+                raise self.missing(oid) from None
             if found is None:
                 raise self.damaged(oid, error.message) from None
             return found
@@ -220,20 +215,12 @@ class Odb:
     # Fragments, as opaque bytes: dpkg.arrow knows what is in them
 
     def read_fragment_file(self, oid: Oid) -> bytes:
-        """The bytes of the fragment's file, unverified. Raises NotFound."""
-        try:
-            return self.backend.get(fragment_key(oid))
-        except NotFound:
-            raise NotFound(f"fragment {oid} is not in {self.backend.url}", _MISSING) from None
+        """The bytes of the fragment's file, unverified. Raises NotFound, Corrupt."""
+        return self.fragments.get(oid)
 
-    def open_fragment_file(self, oid: Oid) -> RangedFile:
-        """A fragment's file, unverified, of which only what is asked for is got. Raises NotFound."""
-        from dpkg.store.ranged import RangedFile
-
-        try:
-            return RangedFile(self.backend, fragment_key(oid))
-        except NotFound:
-            raise NotFound(f"fragment {oid} is not in {self.backend.url}", _MISSING) from None
+    def open_fragment_file(self, oid: Oid) -> RangedFile | BytesIO:
+        """A fragment's file, unverified, of which only what is asked for is got, if it is large. Raises NotFound, Corrupt."""
+        return self.fragments.open(oid)
 
     def write_fragment_file(self, oid: Oid, data: bytes) -> None:
         """Store a fragment's file, if it is not there. It lasts once `sync` returns."""
@@ -242,12 +229,14 @@ class Odb:
 
     def put_fragment_file(self, oid: Oid, data: bytes) -> None:
         """As `write_fragment_file`, also over a damaged one."""
-        self.frames.note(fragment_key(oid))
-        self.backend.put(fragment_key(oid), data)
+        self.fragments.put(oid, data)
 
     def fragment_path(self, oid: Oid) -> str | None:
-        """Where engines can read the fragment in place, or None if the store is not a folder. It need not be there."""
-        return self.backend.local_path(fragment_key(oid))
+        """Where engines can read the fragment in place, or None if the store is not a folder. A packed one gets a file for that.
+
+        Raises NotFound, Corrupt, Denied where that cannot be written.
+        """
+        return self.fragments.path(oid)
 
     # Packing and durability
 
@@ -263,13 +252,6 @@ class Odb:
         self.frames.sync()
 
     # Helpers
-
-    def _size(self, key: str) -> int:
-        stat = self.backend.stat(key)
-        if stat is None:
-            return -1
-        self.frames.note(key)
-        return stat.size
 
     def stored(self, oid: Oid, length: int) -> bool:
         """Whether the object is there, and not cut off by a power cut. `length` is that of its payload."""

@@ -17,8 +17,9 @@ from dpkg.errors import Corrupt, Format, NotFound, Usage
 from dpkg.objects import frame, pack
 from dpkg.objects.chunks import unpack
 from dpkg.objects.pack import Packed
+from dpkg.odb import copies
 from dpkg.odb.layout import PACKS, pack_key, pack_of_key
-from dpkg.oid import Oid, digest
+from dpkg.oid import Oid
 from dpkg.store.local import LocalBackend, Scratch, failure
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def check_frame(oid: Oid, read: Read, size: int) -> Header:
     header, data = _frame(read, size)
     if header.codec == frame.CHUNKS:
         unpack(data)
+        return header
+    if header.kind == frame.FRAGMENT:
+        copies.check(oid, data)
         return header
     frame.unpack_as(oid, data)
     return header
@@ -125,10 +129,9 @@ class PackFile:
             entry = Packed(Oid("0" * 64), header.kind, at, frame.HEADER.size + header.stored, header.length)
             if at + entry.size > self.size:
                 return None
-            kind, payload = frame.unpack(_frame(self.reader(entry), entry.size)[1])
+            return entry._replace(oid=copies.oid_of(_frame(self.reader(entry), entry.size)[1]))
         except Corrupt:  # also a list of chunks: which blob's it is, it does not say
             return None
-        return entry._replace(oid=digest(kind, payload))
 
     def _read(self, at: int, length: int) -> bytes:
         try:

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from dpkg.objects import pack
-from dpkg.odb.layout import object_key, pack_key
+from dpkg.odb.layout import pack_key, place_of
 from dpkg.store.base import is_remote
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ class Packer:
             self._pool = None
 
     def _put(self, item: tuple[Oid, bytes]) -> None:
-        oid, data = item
-        self._note(object_key(oid))
-        self._backend.put(object_key(oid), data)
+        key, data = place_of(*item)
+        self._note(key)
+        self._backend.put(key, data)
 
     def _send(self) -> None:
         """Begin to store the open pack."""

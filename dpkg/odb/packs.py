@@ -5,6 +5,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 from contextlib import suppress
 from heapq import merge
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from dpkg.errors import Corrupt, Denied, DpkgError, NotFound
@@ -39,6 +40,7 @@ class Packs:
         self.cache: Backend | None = None  # a store near by that keeps the indexes of packs that are far away
         self._indexes: dict[Oid, Index] = {}
         self.damaged: dict[Oid, str] = {}  # packs that nothing can be found in, and why
+        self.hints: dict[Oid, Found] = {}  # where others say that objects are: to be read there, never to be counted on
         self._merged: Merged | None = None
         self._work = 0
         self._listed = False
@@ -66,6 +68,13 @@ class Packs:
     def find(self, oid: Oid) -> Found | None:
         """Where an object is, as far as the packs were listed."""
         self._load()
+        return self._find(oid)
+
+    def at_hand(self, oid: Oid) -> Found | None:
+        """Where an object was, as far as that is known without a request. Not to be counted on."""
+        return self._find(oid) or self.hints.get(oid)
+
+    def _find(self, oid: Oid) -> Found | None:
         if self._work > _MERGE:
             self._merge()
         merged = self._merged
@@ -84,10 +93,10 @@ class Packs:
         found = ((pack_key(pack_id), index.find(oid)) for pack_id, index in list(self._indexes.items()))
         return [Found(key, entry) for key, entry in found if entry is not None]
 
-    def starting(self, prefix: str) -> set[Oid]:
-        """The oids of packed objects that begin with some hexadecimal digits."""
+    def starting(self, prefix: str) -> Iterator[Packed]:
+        """What is packed under oids that begin with some hexadecimal digits, in no order."""
         self._load()
-        return {oid for index in list(self._indexes.values()) for oid in index.starting(prefix)}
+        return chain.from_iterable(index.starting(prefix) for index in list(self._indexes.values()))
 
     def __iter__(self) -> Iterator[Packed]:
         """All packed objects in the order of oids; one that is in several packs comes as often."""

@@ -10,11 +10,11 @@ from dpkg.objects import frame, pack
 from dpkg.objects.canonical_json import MAX_BYTES
 from dpkg.odb import copies
 from dpkg.odb.layout import pack_key
-from dpkg.oid import Oid, digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dpkg.oid import Oid
     from dpkg.store.base import Backend
 
 
@@ -55,9 +55,9 @@ def _scan(data: bytes) -> Iterator[tuple[Oid, bytes | None]]:
             frame.check(found)
             if header.codec == frame.CHUNKS or header.length > MAX_BYTES:
                 raise Corrupt("its oid cannot be told from its bytes")
-            kind, payload = frame.unpack(found)
+            oid = copies.oid_of(found)
         except Corrupt:
             at += 1
             continue
-        yield digest(kind, payload), found
+        yield oid, found
         at += len(found)

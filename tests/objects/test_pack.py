@@ -41,7 +41,7 @@ def test_every_object_is_found_by_the_index_at_the_end(blobs: list[bytes]) -> No
 def test_objects_by_the_start_of_their_oid(blobs: list[bytes], prefix: str) -> None:
     _, _, index = packed(blobs)
     oids = sorted(digest("blob", blob) for blob in blobs)
-    assert list(index.starting(prefix)) == [oid for oid in oids if oid.startswith(prefix)]
+    assert [entry.oid for entry in index.starting(prefix)] == [oid for oid in oids if oid.startswith(prefix)]
 
 
 @pytest.mark.spec("STO-17")

@@ -48,7 +48,7 @@ def test_write_and_read(odb: Odb) -> None:
 
 @pytest.mark.spec("OID-3")
 def test_kinds_have_oids_of_their_own(odb: Odb) -> None:
-    oids = {odb.write(kind, b"{}") for kind in frame.CODES}
+    oids = {odb.write(kind, b"{}") for kind in frame.OBJECTS}
     assert len(oids) == 4
     assert [place for place, _, _ in odb.iter_oids()] == ["object"] * 4
 
@@ -245,7 +245,7 @@ def test_resolve_prefix(odb: Odb) -> None:
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(payloads=st.lists(st.tuples(st.sampled_from(sorted(frame.CODES)), st.binary(max_size=600)), max_size=8))
+@given(payloads=st.lists(st.tuples(st.sampled_from(frame.OBJECTS), st.binary(max_size=600)), max_size=8))
 def test_is_a_map_from_oids(odb: Odb, payloads: list[tuple[frame.Kind, bytes]]) -> None:
     model = {odb.write(kind, payload): (kind, payload) for kind, payload in payloads}
     for oid, value in model.items():

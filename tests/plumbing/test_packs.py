@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import dpkg
 from dpkg.errors import Corrupt, DpkgError, Format
 from dpkg.objects import frame, pack
-from dpkg.odb import object_key
+from dpkg.odb import fragment_key, object_key
 from dpkg.odb.layout import pack_key
 from dpkg.odb.packfile import PackWriter, reading
 from dpkg.oid import Oid, digest
@@ -41,7 +41,7 @@ def packed(dpk: Callable[..., Any], listed: list[str]) -> str:
 
 
 def objects(listed: list[str]) -> list[str]:
-    return [line.split()[1] for line in listed if not line.startswith("fragment")]
+    return [line.split()[1] for line in listed]
 
 
 def keys(url: str, prefix: str) -> list[str]:
@@ -60,24 +60,25 @@ def forged(data: bytes, change: Callable[[list[bytes]], list[bytes]]) -> bytes:
 
 
 @pytest.mark.parametrize("named", ["TYPE OID", "OID"])
-def test_objects_are_packed_in_their_order_and_fragments_left(
+def test_objects_and_small_fragments_are_packed_in_their_order(
     dpk: Callable[..., Any], sales: Any, listed: list[str], named: str
 ) -> None:
     lines = listed if named == "TYPE OID" else [line.split()[1] for line in listed]
     out = dpk("pack-objects", stdin="".join(f"{line}\n{line}\n" for line in lines).encode()).out.splitlines()
-    assert out[:-1] == [f"left {line}" for line in listed if line.startswith("fragment")]
+    assert out[:-1] == []
     (key,) = keys(sales.url, "packs/")
     data = Path(sales.url, key).read_bytes()
     assert out[-1] == f"pack {blake3(data).hexdigest()} {len(objects(listed))} {len(data)}"
     assert key == pack_key(Oid(out[-1].split()[1]))
     shown = [line.split() for line in dpk("verify-pack", "-v").out.splitlines()]
     assert [oid for oid, *_ in shown[:-1]] == objects(listed)
-    assert [f"{kind} {oid}" for oid, kind, *_ in shown[:-1]] == [x for x in listed if not x.startswith("fragment")]
+    assert [f"{kind} {oid}" for oid, kind, *_ in shown[:-1]] == listed
+    assert {kind for _, kind, *_ in shown[:-1]} == {"commit", "node", "table", "blob", "fragment"}
     for oid, _, length, size, offset in shown[:-1]:
         assert sales.repository.odb.size(Oid(oid)) == int(length)
         assert frame.check(data[int(offset) : int(offset) + int(size)])[0].length == int(length)
-    for oid in objects(listed):  # the loose ones are not needed then
-        Path(sales.url, object_key(Oid(oid))).unlink()
+    for kind, oid in map(str.split, listed):  # the loose ones are not needed then
+        Path(sales.url, (fragment_key if kind == "fragment" else object_key)(Oid(oid))).unlink()
     assert dpk("verify-object", "--stdin", stdin="\n".join(listed).encode()).code == 0
 
 
@@ -137,7 +138,9 @@ def test_a_pack_from_elsewhere_is_taken_in(
     out = dpk("index-pack", *named, "--store", "./other", stdin=data).out
     assert out == f"pack {packed} {len(objects(listed))} {len(data)}\n"
     other = Repository("./other").odb
-    assert [oid for _, oid, _ in other.iter_oids()] == sorted(objects(listed))
+    assert sorted(oid for _, oid, _ in other.iter_oids()) == sorted(objects(listed))
+    fragments = [line.split()[1] for line in listed if line.startswith("fragment")]
+    assert [oid for place, oid, _ in other.iter_oids() if place == "fragment"] == sorted(fragments) != []
     assert keys(other.backend.url, "") == ["format", pack_key(Oid(packed))]
     assert os.listdir("other/tmp") == []
     commit = objects(listed)[0]
@@ -153,7 +156,8 @@ def test_a_pack_goes_through_a_bucket(
     assert dpk("verify-pack", packed, "-v", "--store", s3_url).out.splitlines()[-1] == f"ok {packed}"
     dpk("unpack-objects", packed[:8], "--store", s3_url)
     remote = Repository(s3_url).odb
-    assert all(remote.frames.loose_size(Oid(oid)) > 0 for oid in objects(listed))
+    for kind, oid in map(str.split, listed):
+        assert (remote.fragments.size if kind == "fragment" else remote.frames.loose_size)(Oid(oid)) > 0
     assert dpk("pack-objects", *objects(listed), "--store", s3_url).out.split()[1] == packed
     dpk("pack-objects", *objects(listed), "-o", "b.pack", "--store", s3_url)
     assert Path("a.pack").read_bytes() == Path("b.pack").read_bytes()
@@ -189,10 +193,10 @@ def hostile(data: bytes) -> dict[str, tuple[bytes, int, str]]:
         "an oid that lies": (
             forged(data, lambda rs: sorted([b"\0" * 32 + rs[0][32:], *rs[1:]])),
             6,
-            "of another object",
+            "is damaged",
         ),
         "a kind that lies": (
-            forged(data, lambda rs: [rs[0][:32] + bytes([5 - rs[0][32]]) + rs[0][33:], *rs[1:]]),
+            forged(data, lambda rs: [rs[0][:32] + bytes([rs[0][32] % 5 + 1]) + rs[0][33:], *rs[1:]]),
             6,
             "index says otherwise",
         ),
@@ -360,12 +364,13 @@ def test_objects_of_a_pack_become_files(
     tried = dpk("unpack-objects", *args, "-n", "--store", "./other", stdin=data).out
     assert keys("other", "objects/") == []
     assert dpk("unpack-objects", *args, "--store", "./other", stdin=data).out == tried
-    assert [line.rpartition(" ")[0] for line in tried.splitlines()] == [
-        f"unpacked {line}" for line in listed if not line.startswith("fragment")
-    ]
-    for oid in objects(listed):
-        assert Path("other", object_key(Oid(oid))).read_bytes() == Path(sales.url, object_key(Oid(oid))).read_bytes()
-    assert keys("other", "objects/") == sorted(object_key(Oid(oid)) for oid in objects(listed))
+    assert [line.rpartition(" ")[0] for line in tried.splitlines()] == [f"unpacked {line}" for line in listed]
+    files = [(fragment_key if kind == "fragment" else object_key)(Oid(oid)) for kind, oid in map(str.split, listed)]
+    for key in files:
+        assert Path("other", key).read_bytes() == Path(sales.url, key).read_bytes()
+    assert keys("other", "objects/") + keys("other", "fragments/") == sorted(
+        files, key=lambda key: (key[0] == "f", key)
+    )
 
 
 @pytest.mark.parametrize("harm", ["a frame", "a frame's header", "the index", "cut off"])
@@ -389,7 +394,7 @@ def test_what_is_whole_of_a_damaged_pack_is_recovered(
     ran = dpk("unpack-objects", "-r", "bad.pack", "--store", "./other", code=6)
     assert "damaged " in ran.out
     whole = [e.oid for e in found if harm == "the index" or e != lost]
-    assert [oid for _, oid, _ in Repository("./other").odb.iter_oids()] == sorted(whole)
+    assert sorted(oid for _, oid, _ in Repository("./other").odb.iter_oids()) == sorted(whole)
     assert dpk("verify-object", *whole, "--store", "./other").code == 0
 
 

@@ -89,3 +89,45 @@ def test_what_arrived_before_a_push_was_cut_off_is_not_sent_again(
     dpkg.push(PKG, through)
     again = sum(len(request.body) for request in proxy.seen("PUT", "/packs/"))
     assert again <= (whole - arrived) * 1.05
+
+
+def tables(folder: Path, count: int, note: str = "") -> Path:
+    """Small CSV files: a table of 20 rows each."""
+    rng = random.Random(2)
+    folder.mkdir(exist_ok=True)
+    for i in range(count):
+        rows = [f"{row},{rng.choice(['Bern', 'Oslo', 'Rom'])},{rng.randrange(10**6) / 100}{note}" for row in range(20)]
+        (folder / f"t{i:03}.csv").write_text("\n".join(["id,city,amount", *rows]) + "\n")
+    return folder
+
+
+def test_few_requests_bring_many_small_tables(
+    tmp_path: Path, store: Any, through: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """400 tables have 800 fragments, which are in packs as all that is small."""
+    folder = tables(tmp_path / "tables", 400)
+    dpkg.build(PKG, str(folder))
+    proxy.clear()
+    done = dpkg.push(PKG, through)
+    assert done.fragments == 800
+    assert proxy.count("PUT") <= 10, told(proxy)
+    assert proxy.count() <= 60, told(proxy)
+    tables(folder, 200, "1")
+    dpkg.build(PKG, str(folder))
+    proxy.clear()
+    assert dpkg.push(PKG, through).fragments == 400
+    assert proxy.count("PUT") <= 10, told(proxy)
+    assert proxy.count() <= 60, told(proxy)
+    proxy.clear()
+    dpkg.install(PKG, through, store=str(tmp_path / "other"))
+    assert proxy.count() <= 60, told(proxy)
+    assert dpkg.verify(store=str(tmp_path / "other"), deep=True).problems == ()
+    proxy.clear()
+    assert dpkg.verify(store=through).problems == ()
+    assert proxy.count() <= 60, told(proxy)
+    proxy.clear()
+    found = dpkg.load(f"{PKG}/t321", store=through)(columns=["city"])
+    assert list(found.columns) == ["city"]
+    assert len(found) == 20
+    assert proxy.count() <= 6, told(proxy)
+    assert sum(r.sent for r in proxy.requests if hasattr(r, "sent")) < 2 << 20

@@ -22,7 +22,8 @@ a list of values, a table or fragment a schema and a list of columns. Digests ar
 refuses raises `Refused`, whose `rule` is the id of the broken rule.
 
 Files: reader_json.py (oids.md), reader_values.py (types.md, values.md), reader_rows.py (rows.md), reader_index.py
-(index.md, tables), reader_objects.py (objects.md, storage.md), reader_packs.py (storage.md, packs), reader_vectors.py
+(index.md, tables), reader_objects.py (objects.md, storage.md), reader_packs.py (storage.md, packs), reader_parquet.py (storage.md, files),
+reader_vectors.py
 (loading spec/vectors/*.json, its JSON form of values, what a vector expects). Import all of it from here;
 tests/spec/conftest.py puts this folder on sys.path:
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import zstandard
@@ -215,6 +215,7 @@ def ref_value(entries: Sequence[Json]) -> str | None:
 MAGIC = b"dpkgobj\0"
 LARGE = 4_194_304  # bytes of the largest blob in one piece
 FRAME_KINDS = {1: "blob", 2: "table", 3: "node", 4: "commit"}
+PACKED_KINDS = FRAME_KINDS | {5: "fragment"}  # in packs
 
 
 def seal_frame(frame: bytes) -> bytes:
@@ -224,7 +225,7 @@ def seal_frame(frame: bytes) -> bytes:
 
 def encode_frame(kind: str, payload: bytes, stored: bytes | None = None) -> bytes:
     """A frame of a payload, plain or as a zstd frame that is given."""
-    number = next(n for n, name in FRAME_KINDS.items() if name == kind)
+    number = next(n for n, name in PACKED_KINDS.items() if name == kind)
     codec = 0 if stored is None else 1
     stored = payload if stored is None else stored
     lengths = len(payload).to_bytes(8, "little") + len(stored).to_bytes(8, "little")
@@ -236,20 +237,8 @@ def decode_frame(frame: bytes, wanted: str, stored: dict[str, bytes] | None = No
 
     `stored` are the frames of other objects by oid: of the chunks of a blob.
     """
-    if len(frame) < 64:
-        raise Refused("STO-2", "shorter than a header")
-    if frame[:8] != MAGIC or frame[8] != 0:
-        raise Refused("STO-2", "magic or version")
-    if frame[9] not in FRAME_KINDS or frame[10] not in (0, 1, 2) or frame[11:16] != bytes(5):
-        raise Refused("STO-2", "kind, codec or reserved bytes")
+    check_frame(frame, FRAME_KINDS)
     payload_length = int.from_bytes(frame[16:24], "little")
-    stored_length = int.from_bytes(frame[24:32], "little")
-    if len(frame) > 64 + stored_length:
-        raise Refused("STO-3", "something follows the stored payload")
-    if len(frame) < 64 + stored_length or (frame[10] == 0 and payload_length != stored_length):
-        raise Refused("STO-2", "lengths")
-    if seal_frame(frame) != frame:
-        raise Refused("STO-3", "digest")
     if (frame[10] == 2) != (frame[9] == 1 and payload_length > LARGE):
         raise Refused("STO-30", "in chunks or not")
     if frame[10] == 2:
@@ -259,6 +248,24 @@ def decode_frame(frame: bytes, wanted: str, stored: dict[str, bytes] | None = No
     if oid(kind, payload) != wanted:
         raise Refused("STO-2", "oid")
     return kind, payload
+
+
+def check_frame(frame: bytes, kinds: Mapping[int, str]) -> None:
+    """Refuse a frame that is not whole, or of none of some kinds (STO-2, STO-3)."""
+    if len(frame) < 64:
+        raise Refused("STO-2", "shorter than a header")
+    if frame[:8] != MAGIC or frame[8] != 0:
+        raise Refused("STO-2", "magic or version")
+    if frame[9] not in kinds or frame[10] not in (0, 1, 2) or frame[11:16] != bytes(5):
+        raise Refused("STO-2", "kind, codec or reserved bytes")
+    payload_length = int.from_bytes(frame[16:24], "little")
+    stored_length = int.from_bytes(frame[24:32], "little")
+    if len(frame) > 64 + stored_length:
+        raise Refused("STO-3", "something follows the stored payload")
+    if len(frame) < 64 + stored_length or (frame[10] == 0 and payload_length != stored_length):
+        raise Refused("STO-2", "lengths")
+    if seal_frame(frame) != frame:
+        raise Refused("STO-3", "digest")
 
 
 def list_chunks(frame: bytes) -> list[tuple[str, int, int]]:

@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from reader_json import Refused, plain_blake3
-from reader_objects import FRAME_KINDS, decode_frame
+from reader_objects import PACKED_KINDS, check_frame, decode_frame
+from reader_parquet import file_oid
 
 PACK_MAGIC, INDEX_MAGIC = b"dpkgpack", b"dpkgpidx"
 MAX_PACK_OBJECTS = 8192
@@ -67,7 +68,7 @@ def decode_index(data: bytes) -> list[Record]:
 
 
 def decode_record(data: bytes) -> Record:
-    if data[32] not in FRAME_KINDS or data[33:40] != bytes(7):
+    if data[32] not in PACKED_KINDS or data[33:40] != bytes(7):
         raise Refused("STO-17", "kind or reserved bytes of a record")
     offset, size, length = (int.from_bytes(data[at : at + 8], "little") for at in (40, 48, 56))
     return Record(data[:32].hex(), data[32], offset, size, length)
@@ -95,7 +96,17 @@ def check_pack(data: bytes, wanted: str) -> list[tuple[Record, bytes]]:
 
 def payload_of(record: Record, frame: bytes) -> bytes:
     """The payload of a frame of which the record is right (STO-2, STO-3, STO-17)."""
-    kind, payload = decode_frame(frame, record.oid)
-    if (FRAME_KINDS[record.kind], record.length) != (kind, len(payload)):
+    kind, payload = read_fragment(frame, record.oid) if frame[9:10] == b"\5" else decode_frame(frame, record.oid)
+    if (PACKED_KINDS[record.kind], record.length) != (kind, len(payload)):
         raise Refused("STO-17", "the record is wrong about its frame")
     return payload
+
+
+def read_fragment(frame: bytes, wanted: str) -> tuple[str, bytes]:
+    """The file of the fragment `wanted` in its frame (STO-32)."""
+    check_frame(frame, PACKED_KINDS)
+    if frame[10] != 0:
+        raise Refused("STO-32", "codec")
+    if file_oid(frame[64:]) != wanted:
+        raise Refused("STO-32", "another fragment")
+    return "fragment", frame[64:]

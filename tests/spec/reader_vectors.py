@@ -34,7 +34,7 @@ from reader_json import (
     plain_blake3,
 )
 from reader_objects import (
-    FRAME_KINDS,
+    PACKED_KINDS,
     check_log,
     check_part_log,
     commit_text,
@@ -405,7 +405,7 @@ def _frames(form: Json) -> Json:
 def _packs(form: Json) -> Json:
     found = check_pack(pieces(form["pieces"]), form["id"])
     names = ("oid", "kind", "offset", "size", "length")
-    objects = [dict(zip(names, record, strict=True)) | {"kind": FRAME_KINDS[record.kind]} for record, _ in found]
+    objects = [dict(zip(names, record, strict=True)) | {"kind": PACKED_KINDS[record.kind]} for record, _ in found]
     return {"objects": objects}
 
 

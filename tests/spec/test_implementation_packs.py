@@ -16,7 +16,7 @@ from dpkg.oid import Oid, digest
 from dpkg.store.memory import MemoryBackend
 
 
-@pytest.mark.spec("STO-16", "STO-17")
+@pytest.mark.spec("STO-16", "STO-17", "STO-32")
 @pytest.mark.parametrize("case", cases("packs"))
 def test_packs(case: Case, tmp_path: Path) -> None:
     """A pack that is taken in, and one that is already there."""
@@ -40,8 +40,15 @@ def test_packs(case: Case, tmp_path: Path) -> None:
     backend = MemoryBackend()
     backend.put(pack_key(pack_id), data)
     odb = Odb(backend)
-    assert [oid for _, oid, _ in odb.iter_oids()] == sorted(e.oid for e in entries)
+    listed = [(place, oid) for place, oid, _ in odb.iter_oids()]
+    assert sorted(oid for _, oid in listed) == sorted(e.oid for e in entries)
+    assert {oid for place, oid in listed if place == "fragment"} == {e.oid for e in entries if e.kind == "fragment"}
     for e in entries:
+        if e.kind == "fragment":
+            assert odb.read_fragment_file(e.oid) == data[e.offset + 64 : e.offset + e.size]
+            assert odb.has_fragment(e.oid)
+            assert not odb.has(e.oid)
+            continue
         kind, payload = odb.read_any(e.oid)
         assert (kind, digest(kind, payload)) == (e.kind, e.oid)
     made = pack.make((e.oid, data[e.offset : e.offset + e.size]) for e in entries)

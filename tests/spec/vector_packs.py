@@ -8,10 +8,22 @@ from typing import Any
 from reader_json import encode, oid, plain_blake3
 from reader_objects import encode_frame, seal_frame
 from reader_packs import Record, decode_index, encode_pack, encode_record, pack_trailer
+from reader_parquet import file_oid
 from vector_inputs import Case
 from vector_tables import COMMIT, TABLE, TREE_NODE, zstd_run
 
 BLOBS = [b"hello", b"", b"a" * 100]
+# The file of a fragment of one column, n of int8: 1, 2, 3. Written by Parquet's C++ library; any file of it would do.
+FILE = bytes.fromhex(
+    "504152311500152015322c1506150a150615061c1804030000001804010000001600280403000000180401000000111100000028b52ffd"
+    "2010810000020000000601800104030202000000001504192c35001806736368656d611502001502250218016e251e4cac130811000000"
+    "1606191c191c26001c15021925060a1918016e150c1606167e16900126083c180403000000180401000000160028040300000018040100"
+    "0000111100191c1500150a1502003c290619260006000000167e1606260816900100193c180c64706b672e636f6c756d6e731840333239"
+    "66343466613363323261656635323835393563356366373965363763623834363938363534623434613266363064666639393062613734"
+    "38303137373500180b64706b672e736368656d61180e5b5b226e222c22696e7438225d5d00180964706b672e7365616c18406633373961"
+    "65343834333838363632613065343062623333613432613934386166613133616264366533316238336430633630613561383231656164"
+    "38356134001820706172717565742d6370702d6172726f772076657273696f6e2032362e302e31191c1c0000006201000050415231"
+)
 
 
 def packs() -> list[Case]:
@@ -29,7 +41,34 @@ def packs() -> list[Case]:
         ("the same in another order", case(encode_pack(frames[::-1]))),
         ("a compressed frame", case(encode_pack([frames[0], zeros, frames[2]]))),
     ]
+    cases += fragments(frames)
     return cases + damaged(good, [frame for _, frame in frames[:3]]) + lying(good) + wrong_frames(frames)
+
+
+def fragments(frames: list[tuple[str, bytes]]) -> list[Case]:
+    """Packs with the file of a fragment, which is what its record says, or is not."""
+    name, good = file_oid(FILE), encode_frame("fragment", FILE)
+    sizes = (len(FILE) - 256).to_bytes(2, "little") + (1 | len(FILE) << 3).to_bytes(3, "little")
+    zstd = b"\x28\xb5\x2f\xfd\x60" + sizes + FILE  # one raw block
+
+    def file(data: bytes) -> Any:
+        return case(encode_pack([(name, encode_frame("fragment", data))]))
+
+    def patched(at: int) -> bytes:
+        return FILE[:at] + bytes([FILE[at] ^ 1]) + FILE[at:][1:]
+
+    return [
+        ("a fragment", case(encode_pack([(name, good)]))),
+        ("objects and a fragment", case(encode_pack([*frames, (name, good)]))),
+        ("STO-32: a fragment in a zstd frame", case(encode_pack([(name, encode_frame("fragment", FILE, zstd))]))),
+        ("STO-32: a fragment under the oid of an object", case(encode_pack([(frames[0][0], good)]))),
+        ("STO-2: an object under the oid of a fragment", case(encode_pack([(name, frames[0][1])]))),
+        ("STO-4: a value of a fragment changed", file(patched(60))),
+        ("STO-4: the seal of a fragment changed", file(patched(FILE.index(b"dpkg.seal") + 12))),
+        ("STO-4: an empty file", file(b"")),
+        ("STO-4: a file cut off", file(FILE[:-1])),
+        ("STO-4: a blob as the file of a fragment", file(b"hello")),
+    ]
 
 
 def case(data: bytes, pack_id: str = "") -> Any:
