@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dpkg import parts, settings
 from dpkg.command import when
 from dpkg.errors import Conflict, Corrupt, DpkgError, Format, NotFound, Usage
-from dpkg.gclog import GcLog, Guard
+from dpkg.maintenance.gclog import GcLog, Guard
 from dpkg.names import Expr, parse_expr, valid_package
 from dpkg.objects.commit import Commit
 from dpkg.odb import Odb, create_store, is_remote, open_store
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dpkg.objects.node import TreeEntry
     from dpkg.refs import RefEntry
-    from dpkg.refs_snapshot import Known
+    from dpkg.refs.snapshot import Known
 
 MAIN, LATEST = "main", "latest"
 _ATTEMPTS = 10
@@ -58,7 +58,7 @@ class Repository:
 
         Itself for a folder, where asking costs nothing, and where it is such a snapshot already.
         """
-        from dpkg.refs_snapshot import RefsSnapshot
+        from dpkg.refs.snapshot import RefsSnapshot
 
         if not is_remote(self.backend) or (isinstance(self.refs, RefsSnapshot) and self.refs.package == package):
             return self
@@ -151,7 +151,7 @@ class Repository:
                 raise
             oid = part.commit
         if is_remote(self.backend):
-            from dpkg import prefetch
+            from dpkg.transfer import prefetch
 
             prefetch.read(self.odb, oid)
         return parsed, oid, self.commit(oid)
@@ -355,7 +355,7 @@ class Repository:
         """
         self.odb.sync()
         if is_remote(self.backend):
-            from dpkg import prefetch
+            from dpkg.transfer import prefetch
 
             prefetch.write(self.odb, self.odb, new)
         self.settle()
@@ -369,7 +369,7 @@ class Repository:
 
         Raises Conflict if it is not `old`, NotFound if the commit lacks anything.
         """
-        from dpkg.standing import count_on
+        from dpkg.maintenance.standing import count_on
 
         for _ in range(_ATTEMPTS):
             tail = self.start(package, branch)
@@ -387,7 +387,7 @@ class Repository:
 
     def make_tag(self, package: str, name: str, commit: Oid, why: str = "") -> None:
         """Give a tag a commit that is stored already. Raises AlreadyExists, and NotFound if the commit lacks anything."""
-        from dpkg.standing import count_on
+        from dpkg.maintenance.standing import count_on
 
         for _ in range(_ATTEMPTS):
             tail = self.refs.start(package, "tags", name, who=self.author())

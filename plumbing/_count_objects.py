@@ -53,7 +53,7 @@ def count_objects(*, verbose: bool = False, store: str | None = None) -> Iterato
 
 def _stored(odb: Odb) -> list[Held]:
     """Loose objects, what is packed, and packs."""
-    from dpkg import repacking
+    from dpkg.maintenance import repacking
 
     held = repacking.Held(odb)
     packed = [entry.size for index in held.packs.values() for entry in index]

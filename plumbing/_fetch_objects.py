@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dpkg import settings
-from dpkg.carrying import carry
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.listing import Listed, records, wanted_ids
 from dpkg.oid import Oid
 from dpkg.repository import Repository
+from dpkg.transfer.carrying import carry
 
 if TYPE_CHECKING:
     from dpkg.command import Shown

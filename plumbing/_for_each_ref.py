@@ -12,12 +12,12 @@ from dpkg.command import STORE, Arg, Command, Opt, clean, when
 from dpkg.errors import Usage
 from dpkg.listing import NULL, records
 from dpkg.oid import Oid
-from dpkg.reflist import PATTERNS, each_ref
+from dpkg.refs.patterns import PATTERNS, each_ref
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
     from dpkg.command import Shown
-    from dpkg.reflist import Named
+    from dpkg.refs.patterns import Named
 
 _DEFAULT = "%(objectname) %(refname)"
 _NUMBERS = ("n", "time", "logtime")

@@ -10,7 +10,7 @@ from dpkg import settings
 from dpkg.command import STORE, Arg, Command
 from dpkg.listing import NULL, records
 from dpkg.oid import Oid
-from dpkg.reflist import PATTERNS, each_ref
+from dpkg.refs.patterns import PATTERNS, each_ref
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:

@@ -87,8 +87,8 @@ def pack_objects(
 
 def _stored(odb: Odb, wanted: Iterable[tuple[str | None, Oid]]) -> Iterator[Packed | Left]:
     """Packs in the store."""
+    from dpkg.maintenance.repacking import repack
     from dpkg.odb.layout import pack_of_key
-    from dpkg.repacking import repack
 
     left: list[Left] = []
     sizes: dict[Oid, int] = {}
@@ -165,7 +165,7 @@ def _written(odb: Odb, wanted: Iterable[tuple[str | None, Oid]], output: str) ->
 
 def _frames(odb: Odb, sizes: dict[Oid, int]) -> Iterator[tuple[Oid, Read, int]]:
     """What reads the frames of objects; small ones were read and checked, those too large for memory come last."""
-    from dpkg.repacking import batches, read_frames
+    from dpkg.maintenance.repacking import batches, read_frames
 
     for batch in batches((oid for oid, size in sizes.items() if size <= pack.MOST_BYTES), sizes):
         for oid, data in read_frames(odb, batch).items():

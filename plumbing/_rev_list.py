@@ -103,7 +103,7 @@ def rev_list(
 
 
 def _tips(repository: Repository) -> list[Oid]:
-    from dpkg.reflist import each_ref
+    from dpkg.refs.patterns import each_ref
 
     return list(dict.fromkeys(ref.oid for ref in each_ref(repository.refs)))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command
 from dpkg.listing import NULL, records
-from dpkg.reflist import each_ref, refs_of
+from dpkg.refs.patterns import each_ref, refs_of
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:

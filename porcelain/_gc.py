@@ -91,8 +91,8 @@ def gc(
 
     Raises Conflict while another collection runs, Corrupt where a package is not whole: nothing is removed then.
     """
-    from dpkg import retention
-    from dpkg.collecting import Collector
+    from dpkg.maintenance import retention
+    from dpkg.maintenance.collecting import Collector
 
     if keep_last is not None and keep_last < 1:
         raise Usage(f"--keep-last {keep_last} keeps nothing", "a branch keeps its newest commit: give 1 or more")

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
-from dpkg import settings, sync
+from dpkg import settings
 from dpkg.command import STORE, Arg, Command, Opt, count, shorten
 from dpkg.errors import NotFound, Usage
 from dpkg.index import lookup
 from dpkg.names import parse_expr
 from dpkg.repository import Repository
+from dpkg.transfer import sync
 
 if TYPE_CHECKING:
     from dpkg.names import Expr
@@ -88,7 +89,7 @@ def install(
         _find(source, parsed)
         local = Repository(store, create=True)
     if parsed.path:
-        from dpkg import parting
+        from dpkg.transfer import parting
 
         done = parting.install(local, source, parsed)
     else:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dpkg import sync
 from dpkg.command import STORE, Arg, Command, Opt, count, shorten
 from dpkg.errors import Usage
 from dpkg.names import parse_expr
 from dpkg.repository import Repository
+from dpkg.transfer import sync
 
 if TYPE_CHECKING:
     from dpkg.oid import Oid

@@ -81,8 +81,8 @@ def repack(
 
     Raises NotFound, Corrupt where a branch or tag reaches an object that is not there.
     """
-    from dpkg import repacking
     from dpkg.errors import Corrupt
+    from dpkg.maintenance import repacking
 
     repository = Repository(store)
     odb = repository.odb
@@ -118,8 +118,8 @@ def repack(
 
 def _drop(repository: Repository, sizes: dict[str, int]) -> tuple[tuple[int, int], str | None]:
     """Remove files that are not needed: how many, and their bytes; or why they stay."""
-    from dpkg.collecting import Collector
     from dpkg.errors import Conflict
+    from dpkg.maintenance.collecting import Collector
 
     if not sizes:
         return (0, 0), None

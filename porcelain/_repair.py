@@ -66,7 +66,7 @@ def repair(package: str | None = None, *, from_: Sequence[str] = (), store: str 
 
     Raises Usage, NotFound; Storage where a store cannot be reached or written to.
     """
-    from dpkg.repairing import Repair
+    from dpkg.maintenance.repairing import Repair
 
     repository = Repository(store)
     if package:

@@ -13,7 +13,7 @@ from dpkg.store.keys import TEMP
 
 if TYPE_CHECKING:
     from dpkg.command import Shown
-    from dpkg.verifying import Check
+    from dpkg.maintenance.verifying import Check
 
 COMMAND = Command(
     "verify",
@@ -72,7 +72,7 @@ def verify(
     package: str | None = None, *, quick: bool = False, deep: bool = False, store: str | None = None
 ) -> Verified:
     """Check a store, or one package of it. Problems are in the result, not raised. Raises Usage, NotFound."""
-    from dpkg import verifying
+    from dpkg.maintenance import verifying
 
     if quick and deep:
         raise Usage("--quick and --deep are not one check", "give one of them, or neither")

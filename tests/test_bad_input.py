@@ -256,7 +256,7 @@ def test_an_unknown_format(case: Case) -> None:
 
 
 def test_a_ref_moved_by_someone_else(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dpkg.transfer import Transfer
+    from dpkg.transfer.transfer import Transfer
 
     case.store.commit(PKG, {"b": b"mine"}, "mine")
     real = Transfer.commits

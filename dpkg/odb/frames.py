@@ -61,7 +61,9 @@ class Frames:
         self.backend = backend
         self.packs = Packs(backend)
         self._packer: Packer | None = None
-        self.note: Callable[[str], object] = _ignore  # told the keys that a writer counts on or writes (dpkg/gclog.py)
+        self.note: Callable[[str], object] = (
+            _ignore  # told the keys that a writer counts on or writes (dpkg/maintenance/gclog.py)
+        )
         self._local = not is_remote(backend)
         self._ahead = None if self._local else Ahead(backend)
 

@@ -17,7 +17,7 @@ _CONTEXT.set_forkserver_preload(
         "s3fs",
         "dpkg.arrow.checking",
         "dpkg.arrow.readers",
-        "dpkg.prefetch",
+        "dpkg.transfer.prefetch",
         "dpkg.store.s3",
         "dpkg.compiler.compile",
     ]

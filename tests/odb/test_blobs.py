@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpkg.copying import copy_blob
 from dpkg.errors import Corrupt, NotFound, Storage, Usage
 from dpkg.objects import chunks, frame
 from dpkg.odb import Odb, blobs, object_key
@@ -22,6 +21,7 @@ from dpkg.oid import Oid, digest
 from dpkg.store.base import Backend
 from dpkg.store.local import LocalBackend
 from dpkg.store.memory import MemoryBackend
+from dpkg.transfer.copying import copy_blob
 
 K, M = 1 << 10, 1 << 20
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
@@ -397,7 +397,7 @@ def test_a_file_larger_than_memory(tmp_path: Path) -> None:
             out.write(random.Random(i % 900).randbytes(1_000_000))
     code = (
         "import resource, sys\n"
-        "from dpkg.copying import copy_blob\nfrom dpkg.odb import Odb\nfrom dpkg.store.local import LocalBackend\n"
+        "from dpkg.transfer.copying import copy_blob\nfrom dpkg.odb import Odb\nfrom dpkg.store.local import LocalBackend\n"
         "resource.setrlimit(resource.RLIMIT_DATA, (700 << 20, 700 << 20))\n"
         "one, two = (Odb(LocalBackend(f'{sys.argv[2]}/{n}')) for n in 'ab')\n"
         "with one.packing():\n    oid, size = one.write_blob_file(sys.argv[1])\n"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import dpkg
 from dpkg.names import parse_expr, valid_package, valid_ref
-from dpkg.reflist import matches
+from dpkg.refs.patterns import matches
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 import dpkg
-from dpkg import prefetch
 from dpkg.objects import frame
 from dpkg.objects.commit import Commit
 from dpkg.oid import Oid, digest
 from dpkg.repository import Repository
+from dpkg.transfer import prefetch
 
 PKG = "acme/x"
 CONTENTS = {"t": {"id": [1, 2, 3]}, "b": b"x" * 100, "d": {"e": {"u": {"id": [4]}}, "c": b"1"}}

@@ -13,7 +13,10 @@ from packages import history, numbers
 
 import dpkg
 from dpkg.errors import Conflict, Corrupt, NotFound, Usage
-from dpkg.gclog import GcLog
+from dpkg.index import build_tree
+from dpkg.maintenance import repacking
+from dpkg.maintenance.gclog import GcLog
+from dpkg.objects.node import TreeEntry
 from dpkg.repository import Repository
 from dpkg.store import open_backend
 
@@ -79,25 +82,48 @@ def test_what_no_ref_reached_ever_goes(url: str, make_store: Any) -> None:
     assert healthy(url)
 
 
-def test_packs_of_which_little_lives_are_written_again(url: str, make_store: Any) -> None:
-    repository = make_store(url).repository
+def pack_of_which_little_lives(repository: Repository) -> int:
+    """A pack of files of a package and of what nothing reaches; the number of these files."""
     with repository.odb.packing():
-        make_store(url)
         for i in range(100):
             repository.odb.write("blob", b"dead %d" % i)
-        from dpkg.index import build_tree
-        from dpkg.objects.node import TreeEntry
-
         entries = [TreeEntry(f"{i:02}", "blob", repository.odb.write("blob", b"%02d" % i), 2) for i in range(40)]
         tree = build_tree(entries, lambda data: repository.odb.write("node", data))
     repository.move(PKG, repository.make_commit(tree.oid, (), ""), None, "")
+    return len(entries)
+
+
+def test_packs_of_which_little_lives_are_written_again(url: str, make_store: Any) -> None:
+    few = pack_of_which_little_lives(make_store(url).repository)
     (before,) = open_backend(url).list("packs/")
     done = dpkg.gc()
     (after,) = open_backend(url).list("packs/")
     assert after.size < before.size
     assert [k.kind for k in done.kinds] == ["packs"]
     assert healthy(url)
-    assert [dpkg.load(f"{PKG}/{i:02}").read() for i in range(40)] == [b"%02d" % i for i in range(40)]
+    assert [dpkg.load(f"{PKG}/{i:02}").read() for i in range(few)] == [b"%02d" % i for i in range(few)]
+
+
+def test_a_pack_that_was_written_again_stays_until_the_new_one_is_whole(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = pack_of_which_little_lives(store.repository)
+    (old,) = Path(store.url, "packs").iterdir()
+
+    def rewrite(*args: Any) -> Any:
+        found = again(*args)
+        (new,) = set(Path(store.url, "packs").iterdir()) - {old}
+        data = bytearray(new.read_bytes())
+        data[200] ^= 1
+        new.chmod(0o644)
+        new.write_bytes(data)
+        return found
+
+    again = repacking.rewrite
+    monkeypatch.setattr(repacking, "rewrite", rewrite)
+    dpkg.gc()
+    assert old.is_file()
+    assert [dpkg.load(f"{PKG}/{i:02}").read() for i in range(few)] == [b"%02d" % i for i in range(few)]
 
 
 def test_a_store_that_is_not_whole_is_left_alone(url: str, make_store: Any) -> None:
@@ -238,7 +264,7 @@ def test_another_collector(store: Any, make_store: Any, run: Any) -> None:
     fill(make_store, store.url, 1)
     dpkg.rm(PKG)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dpkg.gclog.time.time", lambda: time.monotonic())
+        patch.setattr("dpkg.maintenance.gclog.time.time", lambda: time.monotonic())
         log.append("delete", list(stored(store.url)), log.append("condemned", [], log.tail(), "Old"), "Old")
     assert dpkg.gc().resumed is not None
     assert stored(store.url) == {}

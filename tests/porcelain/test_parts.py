@@ -353,7 +353,7 @@ def test_a_forged_part_does_not_arrive(store: Any, remote: Any) -> None:
 
 def test_two_at_once(store: Any, remote: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Someone else appends to the log meanwhile: it is looked at again."""
-    from dpkg import parting
+    from dpkg.transfer import parting
 
     real, other = parting._Transfer.part, []
 
@@ -418,7 +418,7 @@ def test_gc_leaves_the_chunks_of_large_blobs(store: Any, tmp_path: Path) -> None
 
 def test_gc_meanwhile(store: Any, remote: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is stored already, but garbage, is removed while a part is brought that needs it: it is brought again."""
-    from dpkg import parting
+    from dpkg.transfer import parting
 
     dpkg.install(f"{PKG}/customers", remote.url)
     dpkg.rm(f"{PKG}/customers")

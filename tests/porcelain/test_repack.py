@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import dpkg
-from dpkg import collecting, repacking
 from dpkg.errors import Corrupt, NotFound
-from dpkg.gclog import GcLog, Guard
+from dpkg.maintenance import collecting, repacking
+from dpkg.maintenance.gclog import GcLog, Guard
 from dpkg.objects import pack
 from dpkg.odb import Odb, object_key
 from dpkg.odb.layout import pack_key

@@ -21,14 +21,15 @@ from dpkg.arrow.stats import stats_batch, stats_row, stats_schema
 from dpkg.cli.main import main
 from dpkg.errors import Corrupt, Format, NotFound, Usage
 from dpkg.index import build_tree, find, read_node
+from dpkg.maintenance.storechecks import Level, StoreChecks
+from dpkg.maintenance.verifying import Check
+from dpkg.maintenance.walking import Walk
 from dpkg.objects.node import FRAGMENTS, TREE
 from dpkg.objects.pack import make
 from dpkg.odb import fragment_key, object_key
 from dpkg.odb.layout import pack_key
 from dpkg.oid import Oid
 from dpkg.repository import Repository
-from dpkg.storechecks import Level, StoreChecks
-from dpkg.verifying import Check, Walk
 
 PKG, PACKED = "acme/x", "acme/p"
 

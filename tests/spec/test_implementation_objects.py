@@ -9,7 +9,6 @@ from vector_cases import Case, cases, refused
 
 from dpkg import parts as dpkg_parts
 from dpkg import refs
-from dpkg.copying import copy_blob
 from dpkg.errors import Corrupt, DpkgError, NotFound
 from dpkg.objects import canonical_json, chunks, frame
 from dpkg.objects.commit import Commit
@@ -17,6 +16,7 @@ from dpkg.objects.node import Node
 from dpkg.odb import Odb, blobs, object_key
 from dpkg.oid import Oid, digest
 from dpkg.store.memory import MemoryBackend
+from dpkg.transfer.copying import copy_blob
 
 
 @pytest.mark.spec("JSON-6", "OBJ-1", "OID-1", "TYPE-1", "ROW-7", "IDX-1", "IDX-4", "IDX-6")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dpkg import gclog, refs
+from dpkg import refs
 from dpkg.arrow import boundaries, mix, stats, types, values
 from dpkg.index.builder import splits
+from dpkg.maintenance import gclog
 from dpkg.objects import canonical_json, frame, node
 from dpkg.odb import layout
 from dpkg.oid import context, digest

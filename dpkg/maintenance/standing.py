@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dpkg import reaching
 from dpkg.errors import NotFound
-from dpkg.presence import Presence
+from dpkg.transfer.presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dpkg.command import count
-from dpkg.copying import copy_blob, copy_fragment, copy_object
 from dpkg.errors import Corrupt, NotFound, Usage
 from dpkg.threads import in_order
-from dpkg.transfer import WORKERS
+from dpkg.transfer.copying import copy_blob, copy_fragment, copy_object
+from dpkg.transfer.transfer import WORKERS
 
 if TYPE_CHECKING:
     from dpkg.objects.frame import Kind

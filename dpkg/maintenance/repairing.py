@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dpkg.errors import NotFound, Usage
+from dpkg.maintenance.storechecks import Level
+from dpkg.maintenance.verifying import Check
 from dpkg.objects import frame, pack
 from dpkg.odb import copies, object_key
 from dpkg.odb.layout import pack_key, place_of
 from dpkg.odb.salvage import Salvaged, salvage
 from dpkg.oid import Oid
-from dpkg.storechecks import Level
 from dpkg.threads import in_order
-from dpkg.verifying import Check
 
 if TYPE_CHECKING:
     from dpkg.repository import Repository

@@ -1,6 +1,6 @@
 """Checking the files of a store, every byte of each: which objects and fragments are whole in them, and which are not.
 
-Who needs them is not looked at here (dpkg/verifying.py). In memory: 32 bytes and a number for each object.
+Who needs them is not looked at here (dpkg/maintenance/verifying.py). In memory: 32 bytes and a number for each object.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dpkg import progress
 from dpkg.errors import Corrupt, Format, NotFound, Storage
+from dpkg.maintenance.packchecks import check_pack
 from dpkg.objects import frame
 from dpkg.objects.chunks import ChunkList
 from dpkg.odb import fragment_key, is_remote, object_key
 from dpkg.odb.layout import FRAGMENTS, OBJECTS, PACKS, oid_of_key, pack_key, pack_of_key
 from dpkg.oid import Oid
-from dpkg.packchecks import check_pack
 from dpkg.threads import in_order
 
 if TYPE_CHECKING:

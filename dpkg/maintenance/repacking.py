@@ -1,7 +1,7 @@
 """Packs made of objects that a store has already, and which files are not needed then.
 
 A frame goes from where it is into a pack as it is, once it was checked. Nothing is removed here: an old file may go only
-when nobody counts on it any more, which is for gc to find out (dpkg/collecting.py).
+when nobody counts on it any more, which is for gc to find out (dpkg/maintenance/collecting.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dpkg.odb.frames import runs_of
 from dpkg.odb.layout import OBJECTS, oid_of_key, pack_key
 from dpkg.odb.packfile import check_frame, reading
 from dpkg.odb.packing import FEW
-from dpkg.reflist import each_ref
+from dpkg.refs.patterns import each_ref
 from dpkg.threads import in_order
 
 if TYPE_CHECKING:

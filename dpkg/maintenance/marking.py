@@ -7,7 +7,6 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from dpkg import parts, progress
-from dpkg.copying import LARGE
 from dpkg.errors import Corrupt, Format, NotFound
 from dpkg.index import on_the_way
 from dpkg.objects.node import TREE, Node
@@ -15,6 +14,7 @@ from dpkg.objects.table import Table
 from dpkg.odb import blobs, is_remote
 from dpkg.refs import PARTS
 from dpkg.threads import in_order
+from dpkg.transfer.copying import LARGE
 
 if TYPE_CHECKING:
     from dpkg.objects.commit import Commit

@@ -10,8 +10,8 @@ from dpkg.index import lookup, on_the_way
 from dpkg.parts import Part
 from dpkg.refs import PARTS
 from dpkg.repository import LATEST, MAIN
-from dpkg.sync import Synced, Syncing
-from dpkg.transfer import Moved, Transfer, agree, sums
+from dpkg.transfer.sync import Synced, Syncing
+from dpkg.transfer.transfer import Moved, Transfer, agree, sums
 
 if TYPE_CHECKING:
     from dpkg.names import Expr

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from dpkg import presence
 from dpkg.odb import Odb, object_key
 from dpkg.oid import Oid
-from dpkg.presence import Presence
 from dpkg.store.base import Stat
 from dpkg.store.memory import MemoryBackend
+from dpkg.transfer import presence
+from dpkg.transfer.presence import Presence
 
 
 def oids(count: int) -> list[Oid]:

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from dpkg import parts, prefetch, seen
+from dpkg import parts
 from dpkg.command import count
 from dpkg.errors import AlreadyExists, Conflict, Usage
 from dpkg.odb import is_remote
+from dpkg.refs import seen
 from dpkg.repository import LATEST, MAIN, Repository
-from dpkg.transfer import Moved, Transfer
+from dpkg.transfer import prefetch
+from dpkg.transfer.transfer import Moved, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,8 +14,8 @@ from dpkg.objects import frame
 from dpkg.objects.canonical_json import MAX_BYTES
 from dpkg.objects.chunks import is_listed, unpack
 from dpkg.odb import blobs, is_remote
-from dpkg.presence import Presence
 from dpkg.threads import in_order
+from dpkg.transfer.presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -16,7 +16,7 @@ from faults import Counter, stored, watching
 
 import dpkg
 from dpkg.errors import Conflict, DpkgError
-from dpkg.gclog import GcLog
+from dpkg.maintenance.gclog import GcLog
 from dpkg.repository import Repository
 from dpkg.store import open_backend
 
@@ -42,7 +42,7 @@ def state(url: str) -> str:
 @pytest.fixture
 def dead(store: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], str]:
     """Makes a store, in a place of its own, of a package that lives and one that was removed, which shared nothing."""
-    monkeypatch.setattr("dpkg.gclog.PATIENCE", 0.0)
+    monkeypatch.setattr("dpkg.maintenance.gclog.PATIENCE", 0.0)
 
     def make(n: int) -> str:
         url = f"{store.url}-{n}"

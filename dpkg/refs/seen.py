@@ -14,7 +14,7 @@ from blake3 import blake3
 from dpkg.errors import DpkgError
 
 if TYPE_CHECKING:
-    from dpkg.refs_snapshot import Known
+    from dpkg.refs.snapshot import Known
     from dpkg.store.base import Backend
 
 

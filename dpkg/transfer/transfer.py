@@ -16,15 +16,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from dpkg import progress, reaching
-from dpkg.copying import LARGE, copy_blob, copy_object, keep_object
 from dpkg.errors import Corrupt, NotFound
 from dpkg.index.reader import child, read_node
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, InnerEntry, Node, TreeEntry
 from dpkg.odb import blobs, is_remote
-from dpkg.presence import Presence
 from dpkg.repository import read_commit
 from dpkg.threads import Crew
-from dpkg.whole import Near, Whole
+from dpkg.transfer.copying import LARGE, copy_blob, copy_object, keep_object
+from dpkg.transfer.presence import Presence
+from dpkg.transfer.whole import Near, Whole
 
 if TYPE_CHECKING:
     from dpkg.arrow.schema import Schema

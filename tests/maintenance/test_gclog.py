@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from dpkg import gclog
 from dpkg.errors import Conflict, Corrupt, DpkgError, Format, Storage
-from dpkg.gclog import GcEntry, GcLog, Guard, entry_key
+from dpkg.maintenance import gclog
+from dpkg.maintenance.gclog import GcEntry, GcLog, Guard, entry_key
 from dpkg.objects import canonical_json
 from dpkg.store.memory import MemoryBackend
 

@@ -1,4 +1,4 @@
-"""Collecting: what no ref reaches goes, while others write (spec/storage.md, gc; dpkg/gclog.py is what both sides agree on).
+"""Collecting: what no ref reaches goes, while others write (spec/storage.md, gc; dpkg/maintenance/gclog.py is what both sides agree on).
 
 What may go is condemned in the gc log; a barrier in each ref's log then makes every writer look again that began before; what
 refs reach after that, and what writers rescued, stays; the rest is written down, and removed. A collector may stop at any
@@ -13,22 +13,23 @@ from contextlib import closing, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from dpkg import progress, repacking
+from dpkg import progress
 from dpkg.errors import Conflict, Corrupt, DpkgError
-from dpkg.gclog import LISTS, Epoch, GcLog
-from dpkg.marking import Marked, mark, reach
+from dpkg.maintenance import repacking
+from dpkg.maintenance.gclog import LISTS, Epoch, GcLog
+from dpkg.maintenance.marking import Marked, mark, reach
 from dpkg.odb.layout import FRAGMENTS, OBJECTS, PACKS, fragment_key, object_key, oid_of_key, pack_key, pack_of_key
 from dpkg.oid import Oid
-from dpkg.prefetch import PREFIX as PREFETCHED
 from dpkg.store.local import LocalBackend
 from dpkg.threads import in_order
+from dpkg.transfer.prefetch import PREFIX as PREFETCHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from dpkg.gclog import GcEntry
+    from dpkg.maintenance.gclog import GcEntry
+    from dpkg.maintenance.retention import Cut
     from dpkg.repository import Repository
-    from dpkg.retention import Cut
 
 DEAD_AFTER = 3600  # seconds without a new entry, until another collector may take over unasked
 _MOST = 500_000  # keys that are condemned at once
@@ -226,14 +227,14 @@ class Collector:
             yield f"{PACKS}{pack_id}.pack", sizes[pack_id]
 
     def _needed(self, condemned: Iterable[str], marked: Marked) -> set[str]:
-        """Those of some files in which something lives: of packs, what is in no other that stays."""
+        """Those of some files in which something lives that is in no pack that stays; what is there is read, and checked."""
         packs = self.odb.frames.packs
         packs.refresh()
         known = set(packs.ids())
         old = {i for key in condemned if (i := pack_of_key(key)) is not None and i in known}
         there = {e.oid.raw for i in old for e in packs.index(i)} & marked.oids
-        for pack_id in known - old if there else ():
-            there -= {e.oid.raw for e in packs.index(pack_id)}
+        elsewhere, _ = repacking.whole_in_packs(self.odb, map(Oid.of, there), {pack_key(i) for i in old})
+        there -= {oid.raw for oid in elsewhere}
         needed = {f"{PACKS}{i}.pack" for i in old if any(e.oid.raw in there for e in packs.index(i))}
         living = {key: oid for key in condemned if (oid := oid_of_key(key)) is not None and oid.raw in marked.oids}
         copies, _ = repacking.whole_in_packs(self.odb, living.values(), {pack_key(i) for i in old} - needed)

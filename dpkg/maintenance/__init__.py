@@ -1,0 +1,1 @@
+"""What keeps a store whole and small: gc and its log, repack, verify, repair."""
