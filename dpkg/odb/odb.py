@@ -114,7 +114,8 @@ class Odb:
             return self._unpacked(oid, data)
         except Corrupt as error:
             found = self._whole_copy(oid, most)
-            if found is None and frame.is_fragment(data):
+            packed = self.frames.packs.at_hand(oid)
+            if found is None and packed is not None and packed.entry.kind == frame.FRAGMENT:  # in packs alone it may be
                 raise self.missing(oid) from None
             if found is None:
                 raise self.damaged(oid, error.message) from None

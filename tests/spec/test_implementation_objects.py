@@ -97,7 +97,7 @@ def test_refs_written(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def append(entry: Case) -> None:
         nonlocal last
-        monkeypatch.setattr(refs.time, "time", lambda: entry["time"])
+        monkeypatch.setattr(refs.log.time, "time", lambda: entry["time"])
         more = {name: entry[name] for name in ("who", "why", "push")}
         assert entry["floor"] == sorted(set(map(Oid, entry["floor"])))  # append puts them in order
         more["floor"] = [Oid(commit) for commit in entry["floor"]]

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dpkg import refs
 from dpkg.arrow import boundaries, mix, stats, types, values
 from dpkg.index.builder import splits
 from dpkg.maintenance import gclog
 from dpkg.objects import canonical_json, frame, node
 from dpkg.odb import layout
 from dpkg.oid import context, digest
+from dpkg.refs import entry
 
 SPEC = Path(__file__).parents[2] / "spec"
 
@@ -194,5 +194,5 @@ def test_layout() -> None:
 @pytest.mark.spec("STO-20")
 def test_events_of_logs() -> None:
     of_refs, of_gc = re.findall(r"e is (`.*?`);", page("storage"))
-    assert set(re.findall(r"`(\w+)`", of_refs)) == refs.EVENTS
+    assert set(re.findall(r"`(\w+)`", of_refs)) == entry.EVENTS
     assert set(re.findall(r"`(\w+)`", of_gc)) == gclog.EVENTS

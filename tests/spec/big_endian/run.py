@@ -20,7 +20,7 @@ ROOT = HERE.parents[2]
 PACKAGES = ["python3-minimal", "libpython3-stdlib", "python3-zstandard", "python3-pytest"]
 PACKAGES += ["python3-hypothesis", "b3sum"]
 TESTS = ["tests/spec/test_implementation_objects.py", "tests/objects/test_frame.py", "tests/index", "tests/odb"]
-TESTS += ["tests/refs/test_refs.py", "tests/spec/test_implementation_packs.py", "tests/objects/test_pack.py"]
+TESTS += ["tests/test_refs.py", "tests/spec/test_implementation_packs.py", "tests/objects/test_pack.py"]
 LEFT_OUT = ["tests/spec/test_implementation_objects.py::test_objects"]  # needs Arrow
 
 
