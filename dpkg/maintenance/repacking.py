@@ -265,7 +265,7 @@ def in_reading_order(repository: Repository, sizes: Mapping[Oid, int], reached_o
     fragments: dict[Oid, None] = {}
     below = reaching.Objects(repository.odb)
     tips = dict.fromkeys(ref.oid for ref in each_ref(repository.refs))
-    for oid, commit in reaching.commits(repository.commit, tips):
+    for oid, commit in reaching.commits(repository.commit, tips, floor=repository.refs.floor):
         commits[oid] = None
         for kind, reached in below.tree(commit.tree):
             if reached in sizes:

@@ -381,3 +381,15 @@ def test_a_reader_that_began_before_goes_on(dpk: Callable[..., Any], sales: Any)
         dpk("repack")
         assert [reader.read_any(oid)[0] for oid in oids]
     assert len(packs(sales)) == 1
+
+
+@pytest.mark.spec("STO-18")
+def test_where_histories_were_cut(store: Any, dpk: Callable[..., Any]) -> None:
+    for i in range(5):
+        store.commit("acme/x", {"b": b"%d" % i}, f"m{i}")
+    dpk("gc", "--keep-last", "2")
+    before = dpk("rev-list", "--objects", "--all").out
+    dpk("repack")
+    assert loose(store) == []
+    assert dpk("rev-list", "--objects", "--all").out == before
+    assert dpk("verify", "--deep").code == 0
