@@ -5,7 +5,7 @@ from __future__ import annotations
 from dpkg.errors import Format
 
 _HEX = frozenset("0123456789abcdef")
-CONTEXT = "dpkg 0-draft 2026-11 {}"
+CONTEXT = "dpkg v1 2026-11 {}"
 
 
 class Oid(str):

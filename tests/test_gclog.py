@@ -44,7 +44,7 @@ def test_spelling_of_an_entry(log: GcLog, backend: MemoryBackend) -> None:
         f'"event":"condemned","keys":["{KEYS[0]}","{KEYS[1]}"],"list":null,"n":0,"prev":null,"push":"{PUSH}",'
         f'"time":{entry.time},"who":"Ada"}}'
     ).encode()
-    said = blake3(b"{" + rest, derive_key_context="dpkg 0-draft 2026-11 gc").hexdigest()
+    said = blake3(b"{" + rest, derive_key_context="dpkg v1 2026-11 gc").hexdigest()
     assert backend.get("gc/ffffffffffffffff") == b'{"digest":"%s",' % said.encode() + rest
     assert GcEntry.decode(entry.encode()) == entry == log.tail()
     after = log.append("closed", [], entry, "Bob")

@@ -53,7 +53,7 @@ def test_spelling_of_an_entry() -> None:
         f'"event":"commit","floor":["{A}","{B}"],"n":1,"oid":"{A}","prev":"{B}","push":"{"0f" * 16}",'
         '"time":1700000000,"who":"Ada","why":"build"}'
     ).encode()
-    digest = blake3(b"{" + rest, derive_key_context="dpkg 0-draft 2026-11 ref").hexdigest()
+    digest = blake3(b"{" + rest, derive_key_context="dpkg v1 2026-11 ref").hexdigest()
     assert entry.digest == digest
     assert entry.encode() == b'{"digest":"%s",' % digest.encode() + rest
     assert RefEntry.decode(entry.encode()) == entry
@@ -93,7 +93,7 @@ def test_wrong_entries_are_refused(change: dict[str, Any]) -> None:
     value = json.loads(RefEntry(1, "commit", A, B, "0f" * 16, 0, "Ada", "build").encode()) | change
     del value["digest"]
     text = canonical_json.encode(value)
-    digest = blake3(text, derive_key_context="dpkg 0-draft 2026-11 ref").hexdigest()
+    digest = blake3(text, derive_key_context="dpkg v1 2026-11 ref").hexdigest()
     with pytest.raises(Format):
         RefEntry.decode(canonical_json.encode(value | {"digest": digest}))
 

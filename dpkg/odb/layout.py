@@ -12,7 +12,7 @@ from dpkg.oid import Oid
 if TYPE_CHECKING:
     from dpkg.store.base import Backend
 
-FORMAT = "dpkg 0-draft"
+FORMAT = "dpkg v1"
 REQUIRES: frozenset[str] = frozenset()  # the requirements that this program knows
 FORMAT_KEY = "format"
 OBJECTS, FRAGMENTS, PACKS = "objects/", "fragments/", "packs/"

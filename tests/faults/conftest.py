@@ -20,6 +20,12 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: now)
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pushes that lost a race try again at once: here they lose many."""
+    monkeypatch.setattr("dpkg.transfer.sync._PAUSE", 0.0)
+
+
 @pytest.fixture
 def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Disks are not waited for: no power is cut here."""

@@ -265,24 +265,24 @@ def test_create_and_open(odb: Odb) -> None:
     create_store(odb.backend)
     create_store(odb.backend)
     open_store(odb.backend)
-    assert odb.backend.get("format") == b'{"format":"dpkg 0-draft","requires":[]}'
+    assert odb.backend.get("format") == b'{"format":"dpkg v1","requires":[]}'
 
 
 @pytest.mark.spec("STO-1")
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b'{"format":"dpkg 7","requires":[]}', "is of the format 'dpkg 7', and this dpkg reads 'dpkg 0-draft'"),
+        (b'{"format":"dpkg 7","requires":[]}', "is of the format 'dpkg 7', and this dpkg reads 'dpkg v1'"),
         (b'{"format":"dpkg 7","requires":{},"new":1}', "is of the format 'dpkg 7'"),
         (b'{"format":"dpkg 8"}', "is of the format 'dpkg 8'"),
         (
-            b'{"format":"dpkg 0-draft","requires":["packs","dust"]}',
+            b'{"format":"dpkg v1","requires":["packs","dust"]}',
             "requires packs, dust, which this dpkg does not know",
         ),
-        (b'{"format":"dpkg 0-draft","requires":[1]}', "requires 1"),
-        (b'{"format":"dpkg 0-draft","requires":{}}', "damaged"),
-        (b'{"format":"dpkg 0-draft","requires":[],"more":1}', "damaged"),
-        (b'{"format":"dpkg 0-draft"}', "damaged"),
+        (b'{"format":"dpkg v1","requires":[1]}', "requires 1"),
+        (b'{"format":"dpkg v1","requires":{}}', "damaged"),
+        (b'{"format":"dpkg v1","requires":[],"more":1}', "damaged"),
+        (b'{"format":"dpkg v1"}', "damaged"),
         (b"", "damaged"),  # a power cut may leave this
         (b"[]", "damaged"),
         (b"\xff", "damaged"),

@@ -126,7 +126,7 @@ def test_a_store_of_an_unknown_format(store: Any, remote: Any) -> None:
     remote.commit(PKG, {"a": b"a"})
     for text, said in (
         ('{"format":"dpkg 9","requires":[]}', "is of the format 'dpkg 9'"),
-        ('{"format":"dpkg 0-draft","requires":["packs"]}', "requires packs"),
+        ('{"format":"dpkg v1","requires":["packs"]}', "requires packs"),
         ("{", "damaged"),
     ):
         Path(remote.url, "format").write_text(text)

@@ -57,7 +57,7 @@ def write(name: str) -> None:
         assert case not in names, case
         names.add(case)
         lines.append(json.dumps({"name": case, "input": form, "expected": expected}, separators=(",", ":")))
-    text = '{"format":"0-draft","cases":[\n' + ",\n".join(lines) + "\n]}\n"
+    text = '{"format":"v1","cases":[\n' + ",\n".join(lines) + "\n]}\n"
     (reader.VECTORS / f"{name}.json").write_text(text, "utf-8")
     print(f"{name}: {len(lines)} cases, {len(text) / 1000:.0f} KB, {time.monotonic() - start:.1f} s")
 

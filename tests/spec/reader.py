@@ -1,4 +1,4 @@
-"""A second reader of the dpkg format 0-draft, written from the pages in spec/ alone. It imports nothing of dpkg.
+"""A second reader of the dpkg format v1, written from the pages in spec/ alone. It imports nothing of dpkg.
 
 It is slow, plain and obvious, and takes and gives plain Python values:
 

@@ -21,7 +21,7 @@ class Refused(ValueError):
 # ---------------------------------------------------------------------------------------------------------------- oids
 
 CONTEXTS: dict[str, str | None] = {"blob": None} | {
-    kind: f"dpkg 0-draft 2026-11 {kind}" for kind in ("schema", "column", "fragment", "table", "node", "commit", "ref")
+    kind: f"dpkg v1 2026-11 {kind}" for kind in ("schema", "column", "fragment", "table", "node", "commit", "ref")
 }
 
 

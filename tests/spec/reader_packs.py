@@ -74,8 +74,11 @@ def decode_record(data: bytes) -> Record:
     return Record(data[:32].hex(), data[32], offset, size, length)
 
 
-def check_pack(data: bytes, wanted: str) -> list[tuple[Record, bytes]]:
-    """Every object of the pack with the id `wanted`, with its payload, in the order of the frames."""
+def check_pack(data: bytes, wanted: str, stored: dict[str, bytes] | None = None) -> list[tuple[Record, bytes]]:
+    """Every object of the pack with the id `wanted`, with its payload, in the order of the frames.
+
+    `stored` are the frames of objects by oid, for blobs in chunks.
+    """
     if plain_blake3(data).hex() != wanted:
         raise Refused("STO-16", "id")
     if data[:8] != PACK_MAGIC or data[8:16] != bytes(8):
@@ -91,12 +94,14 @@ def check_pack(data: bytes, wanted: str) -> list[tuple[Record, bytes]]:
         found.append(record)
     if at + 64 * (len(records) + 1) != len(data):
         raise Refused("STO-17", "the frames do not fill the pack")
-    return [(record, payload_of(record, data[record.offset : record.offset + record.size])) for record in found]
+    return [(r, payload_of(r, data[r.offset : r.offset + r.size], stored)) for r in found]
 
 
-def payload_of(record: Record, frame: bytes) -> bytes:
+def payload_of(record: Record, frame: bytes, stored: dict[str, bytes] | None = None) -> bytes:
     """The payload of a frame of which the record is right (STO-2, STO-3, STO-17)."""
-    kind, payload = read_fragment(frame, record.oid) if frame[9:10] == b"\5" else decode_frame(frame, record.oid)
+    kind, payload = (
+        read_fragment(frame, record.oid) if frame[9:10] == b"\5" else decode_frame(frame, record.oid, stored)
+    )
     if (PACKED_KINDS[record.kind], record.length) != (kind, len(payload)):
         raise Refused("STO-17", "the record is wrong about its frame")
     return payload

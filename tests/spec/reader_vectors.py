@@ -69,7 +69,7 @@ VECTORS = Path(__file__).parents[2] / "spec" / "vectors"
 def load_vectors(name: str) -> list[Json]:
     """The cases of one vector file: a list of {"name", "input", "expected"}."""
     document = json.loads((VECTORS / f"{name}.json").read_text("utf-8"))
-    assert document["format"] == "0-draft"
+    assert document["format"] == "v1"
     return list(document["cases"])
 
 

@@ -71,7 +71,7 @@ def test_the_reader_imports_nothing_of_dpkg() -> None:
 
 
 def derive(kind: str, data: bytes) -> str:
-    return blake3.blake3(data, derive_key_context=f"dpkg 0-draft 2026-11 {kind}").hexdigest()
+    return blake3.blake3(data, derive_key_context=f"dpkg v1 2026-11 {kind}").hexdigest()
 
 
 @pytest.mark.spec("OID-2")
