@@ -1,4 +1,4 @@
-"""What a build found, so that the next one reads only files that changed since: as git's index (spec/storage.md, STO-18).
+"""What a build found, so that the next one reads only files that changed since: as git's index (spec/storage.md, STO-24).
 
 Derived data: without it all files are read. A file is taken for unchanged where its size, times and inode are those of
 the last build, and older than that build: what changes in the moment of a build (or a little earlier, as clocks of file
