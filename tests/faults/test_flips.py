@@ -90,7 +90,7 @@ def test_every_change_is_found(how: str, part: int, whole: dict[str, bytes]) -> 
     """All files of objects and fragments are changed at once, at the same place, and each is among the findings."""
     files = {key: data for key, data in whole.items() if not one_by_one(key) and not key.startswith("derived/")}
     few = how in ("xor 0x01", "xor 0x80")
-    for at in range(part, max(map(len, files.values())), 16 if few else 4):
+    for at in range(part, max(map(len, files.values())), 32 if few else 12):
         changed = {key: new for key, data in files.items() if (new := CHANGES[how](data, at)) is not None}
         said = findings(whole | changed)
         for key in changed:
@@ -100,7 +100,7 @@ def test_every_change_is_found(how: str, part: int, whole: dict[str, bytes]) -> 
 @pytest.mark.spec("STO-7")
 @pytest.mark.parametrize("how", CHANGES)
 def test_every_change_of_a_ref_is_found(how: str, whole: dict[str, bytes]) -> None:
-    for key, at, new in each(whole, CHANGES[how], one_by_one, 2 if how == "xor 0xff" else 9):
+    for key, at, new in each(whole, CHANGES[how], one_by_one, 7 if how == "xor 0xff" else 29):
         assert findings(whole | {key: new}), f"{key} at {at}"
 
 
