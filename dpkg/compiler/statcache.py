@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from dpkg.compiler.plan import Item, Plan
     from dpkg.odb import Odb
 
+STAT_CACHES = "derived/stat-cache/"
 READING = "1"  # to be changed when the same file gives another table than before
-_FORM = 1
+_FORM = 2
 _STAMP, _OID = 32, 32  # bytes
 _SECOND = 1_000_000_000  # ns
 _COARSE, _FINE = (
@@ -38,13 +39,18 @@ _COARSE, _FINE = (
 )  # a file system's clock is no coarser: FAT's; one that shows parts of a second
 
 
+def stat_cache_key(package: str) -> str:
+    """Where what the newest build of a package found is kept: one value, wherever it was built, so that they do not pile up."""
+    return f"{STAT_CACHES}{blake3(package.encode()).hexdigest()}"
+
+
 def compile_changed(odb: Odb, plan: Plan, package: str, tip: Oid | None) -> Report:
     """As `compile_plan`, but what is in the tree `tip`, that of the package's newest commit, is not read again.
 
     Where nothing changed that tree is the result, and is not even built.
     """
-    key = f"derived/stat-cache/{blake3(f'{package} {plan.path}'.encode(errors='surrogateescape')).hexdigest()}"
-    cache = StatCache.load(odb, key)
+    key = stat_cache_key(package)
+    cache = StatCache.load(odb, key, plan.path)
     names = _names(plan)
     shape = _shape(plan, names)
     known = cache.known(odb, plan, names, tip) if tip is not None else []
@@ -54,7 +60,7 @@ def compile_changed(odb: Odb, plan: Plan, package: str, tip: Oid | None) -> Repo
     report = compile_plan(odb, plan, known)
     stamps = [stamp if _is_old(stamp, plan.began) else UNKNOWN for stamp in report.stamps]
     with suppress(DpkgError):  # it is of use, not needed
-        odb.backend.put(key, StatCache.made(_names(plan), report, stamps, shape).encode())
+        odb.backend.put(key, StatCache.made(_names(plan), report, stamps, shape).encode(plan.path))
     return report
 
 
@@ -87,35 +93,42 @@ class StatCache:
         }
         return cls(report.tree, shape, names, records, tables)
 
-    def encode(self) -> bytes:
-        """A line of JSON, the names with a zero byte between two, the records, and the digest of all that."""
+    def encode(self, path: str) -> bytes:
+        """A line of JSON with the `path` that was built, the names with a zero byte between two, the records, and their digest."""
         names = "\0".join(self._names).encode(errors="surrogateescape")
         tables = {
             name: (rows, size, [_plain(w) for w in widened]) for name, (rows, size, widened) in self._tables.items()
         }
-        head = {"form": _FORM, "names": len(names), "shape": self.shape, "tables": tables, "tree": self.tree}
+        head = {
+            "form": _FORM,
+            "names": len(names),
+            "path": path,
+            "shape": self.shape,
+            "tables": tables,
+            "tree": self.tree,
+        }
         out = BytesIO()  # of a million files the parts are large: no more copies than needed
         out.writelines((json.dumps(head).encode(), b"\n", names, self._records))
         out.write(blake3(out.getbuffer()).digest())
         return out.getvalue()
 
     @classmethod
-    def load(cls, odb: Odb, key: str) -> StatCache:
-        """The one under `key`; an empty one where it is missing, damaged, or of another form."""
+    def load(cls, odb: Odb, key: str, path: str) -> StatCache:
+        """The one under `key`; an empty one where it is missing, damaged, of another form, or of a build of another path."""
         try:
-            return cls.decode(odb.backend.get(key))
+            return cls.decode(odb.backend.get(key), path)
         except (DpkgError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return cls()
 
     @classmethod
-    def decode(cls, data: bytes) -> StatCache:
+    def decode(cls, data: bytes, path: str) -> StatCache:
         """What `encode` gave. Raises ValueError, TypeError, KeyError for anything else."""
         if blake3(data[:-_OID]).digest() != data[-_OID:]:
             raise ValueError("damaged")
         end = data.index(b"\n") + 1
         head = json.loads(data[:end])
-        if head["form"] != _FORM:
-            raise ValueError("another form")
+        if (head["form"], head["path"]) != (_FORM, path):
+            raise ValueError("another form, or of another path")
         names = data[end : end + head["names"]].decode(errors="surrogateescape").split("\0")
         records = data[end + head["names"] : -_OID]
         if len(records) != len(names) * (_STAMP + _OID):

@@ -14,11 +14,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from dpkg import progress
+from dpkg.compiler.statcache import STAT_CACHES, stat_cache_key
 from dpkg.errors import Conflict, Corrupt, DpkgError
 from dpkg.maintenance import repacking
 from dpkg.maintenance.gclog import LISTS, Epoch, GcLog
 from dpkg.maintenance.marking import Marked, mark, reach
 from dpkg.odb.layout import FRAGMENTS, OBJECTS, PACKS, fragment_key, object_key, oid_of_key, pack_key, pack_of_key
+from dpkg.odb.packs import FAR_INDEXES
 from dpkg.oid import Oid
 from dpkg.store.local import LocalBackend
 from dpkg.threads import in_order
@@ -242,7 +244,15 @@ class Collector:
         return needed
 
     def _derived(self, marked: Marked) -> Iterator[tuple[str, int]]:
-        """Derived values of commits that no ref reaches: they may go at any time (STO-10)."""
+        """Derived values of commits and packages that no ref reaches: they may go at any time (STO-10)."""
+        known = {stat_cache_key(package) for package in self.repository.refs.packages()}
+        for prefix in (
+            STAT_CACHES,
+            FAR_INDEXES,
+        ):  # of the latter all: whether those packs are still there is not known here
+            for stat in self.backend.list(prefix):
+                if stat.key not in known:
+                    yield stat.key, max(0, stat.size)
         for stat in self.backend.list(PREFETCHED):
             commit = stat.key.removeprefix(PREFETCHED)
             with suppress(DpkgError):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MERGE = 8192  # indexes that were looked into one by one until they are merged into one
 _THREADS = 8
+FAR_INDEXES = "derived/packs/"  # kept near by, of packs of other stores
 
 
 class Found(NamedTuple):
@@ -160,7 +161,7 @@ class Packs:
 
     def _cached(self, cache: Backend, pack_id: Oid, stat: Stat) -> Index:
         """A pack's index from the store near by, which is given it if it lacks it (STO-11). Raises NotFound, Corrupt."""
-        key = f"derived/packs/{pack_id}"
+        key = f"{FAR_INDEXES}{pack_id}"
         with suppress(DpkgError):
             tail = cache.get_range(key, 0, pack.TAIL)
             return pack.parse_tail(tail, max(stat.size, len(tail) + pack.HEADER.size))

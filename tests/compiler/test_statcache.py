@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -209,7 +210,9 @@ def test_a_cache_that_is_none_is_left_alone(
                 "cut": data[:-1],
                 "flipped": data[:-40] + bytes([data[-40] ^ 1]) + data[-39:],
                 "noise": b"\xff\n" * 300,
-                "another": statcache.StatCache("x", "y", ["a"], bytes(64)).encode().replace(b'"form": 1', b'"form": 9'),
+                "another": statcache.StatCache("x", "y", ["a"], bytes(64))
+                .encode("/")
+                .replace(b'"form": 2', b'"form": 9'),
                 "deep": b"[" * 100_000 + b"\n",
             }[damage]
         )
@@ -227,6 +230,20 @@ def test_another_package_of_the_same_folder_has_its_own(src: Path, store: Any, r
         assert not dpkg.build(package, str(src)).created
     assert read == []
     assert len(caches(store)) == 2
+
+
+@pytest.mark.spec("STO-24")
+def test_builds_of_other_places_leave_nothing_behind(src: Path, tmp_path: Path, store: Any, read: list[str]) -> None:
+    for n in range(3):
+        shutil.copytree(src, tmp_path / f"checkout-{n}")
+        settle()
+        read.clear()
+        dpkg.build(PKG, str(tmp_path / f"checkout-{n}"))
+        assert len(read) == 3
+        assert len(caches(store)) == 1
+    dpkg.rm(PKG)
+    dpkg.gc()
+    assert caches(store) == []
 
 
 # Any folder, any edits
