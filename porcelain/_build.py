@@ -112,7 +112,7 @@ def render(result: Built) -> Iterator[Any]:
         for w in e.widened:
             yield (
                 ("yellow", "  note: "),
-                f"{e.path}.{w.column} is {w.final}, not {w.first}: {e.source}, line {w.line} holds '{_short(w.value)}'",
+                f"{e.path}.{w.column} is {w.final}, not {w.first}: {w.file or e.source}, line {w.line} holds '{_short(w.value)}'",
             )
     if not result.created:
         yield (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +20,10 @@ _BINARY = {
     "ipc": "arrow",
 }
 _ENDS = {**_TEXT, **_BINARY}
+# Those that may be tables, if someone says so: a .json is rarely a list of records.
+_MAYBE: dict[str, str] = {}
+TRANSFORMS = tuple(dict.fromkeys((*_ENDS.values(), *_MAYBE.values())))  # the formats, by name
+TYPED = ("parquet", "arrow")  # their columns have types
 _COMPRESSED = ("gz", "zst")  # after the end of a text
 
 
@@ -32,6 +36,15 @@ class Widened:
     final: str
     line: int
     value: str
+    file: str = ""  # that the line is of, where a table is made of several
+
+
+# What may be said of a column.
+COLUMN_KEYS = {
+    "type": "The column's type: int64, utf8, date, decimal(12, 2), timestamp[us, UTC], list<int64>, …",
+    "name": "The column's name in the table.",
+    "format": "How dates and times are written (strptime), or binary values (base64, hex).",
+}
 
 
 @dataclass(frozen=True)
@@ -52,13 +65,55 @@ class ReadOptions:
     schema: Mapping[str, ColumnRule] = field(default_factory=dict)
     delimiter: str | None = None
     encoding: str = "utf-8"
+    usual: frozenset[str] = frozenset()  # columns of `schema` that need not be there: it is for many tables
+    columns: tuple[str, ...] = ()  # those that the table has, in this order; empty: all
 
 
-def format_of(filename: str) -> tuple[str, str] | None:
-    """The format that a file's name says, and the name without its end; None if it is not a table's."""
+class Option(NamedTuple):
+    """A reader option of build.yml: its name as pyarrow has it, how its value looks, the formats that take it."""
+
+    name: str
+    shape: str  # "text", "texts", "count", "flag"
+    formats: tuple[str, ...]
+    help: str
+    field: str = ""  # of ReadOptions, if it has another name there
+
+
+_CSV = ("csv", "tsv")
+OPTIONS = (
+    Option("delimiter", "text", _CSV, "What stands between cells: one ASCII character."),
+    Option("encoding", "text", (*_CSV, "jsonl"), "The file's encoding: utf-8, latin-1, cp1252, utf-16, …"),
+    Option("null_values", "texts", _CSV, "Unquoted cells that are null.", "nulls"),
+)
+OPTION_NAMES = {option.name: option for option in OPTIONS}
+# Those of pyarrow that are not here, and why.
+REFUSED = {
+    "escape_char": "a quote within quotes is doubled; write the file so",
+    "double_quote": "a quote within quotes is always doubled",
+    "newlines_in_values": "quoted cells may always hold newlines",
+    "ignore_empty_lines": "empty lines are always ignored",
+    "column_types": "that is 'schema', beside 'options'",
+    "include_columns": "that is 'columns', beside 'options'",
+    "include_missing_columns": "a column that is not there is an error",
+    "explicit_schema": "that is 'schema', beside 'options'",
+    "timestamp_parsers": "that is 'format' of a column, in 'schema'",
+    "strings_can_be_null": "unquoted cells may always be null; name the texts in 'nulls'",
+    "quoted_strings_can_be_null": "quoted cells are never null",
+    "auto_dict_encode": "how columns are stored is not for options to say",
+    "use_threads": "that changes no table",
+    "block_size": "that changes no table",
+    "check_utf8": "text is always checked",
+}
+
+
+def format_of(filename: str, maybe: bool = False) -> tuple[str, str] | None:
+    """The format that a file's name says, and the name without its end; None if it is not a table's.
+
+    `maybe`: also the formats that are tables only where someone says so.
+    """
     stem, _, end = filename.rpartition(".")
     end = end.lower()
-    known = _ENDS
+    known = {**_ENDS, **_MAYBE} if maybe else _ENDS
     if end in _COMPRESSED:
         stem, _, end = stem.rpartition(".")
         end, known = end.lower(), _TEXT

@@ -1,4 +1,4 @@
-"""A plan from a build.yml.
+"""A plan from a build.yml (spec/build.md).
 
 contents:
   transactions:
@@ -19,29 +19,21 @@ from __future__ import annotations
 import os
 import stat
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dpkg.arrow.options import ColumnRule, ReadOptions, format_of
-from dpkg.arrow.readers.declared import converter
-from dpkg.arrow.typenames import parse_type
+from dpkg.compiler import grammar
+from dpkg.compiler.globs import from_files
 from dpkg.compiler.plan import Item, Path, Plan, disk_name, make_plan, stamp
+from dpkg.compiler.shape import shaped
 from dpkg.compiler.yamlfile import YamlFile
-from dpkg.errors import DpkgError, NotFound, Usage
+from dpkg.errors import NotFound, Usage
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from yaml import Node
 
-    Fields = dict[str, tuple[Node, Node]]
-
-TOP = ("contents",)
-FOLDER = ("contents", "meta")
-ENTRY = ("file", "as", "schema", "key", "nulls", "meta")
-COLUMN = ("type", "name", "format")
-_TABLES = "tables: csv, tsv, jsonl, ndjson (also .gz, .zst), parquet, arrow, feather"
-_UNTYPED = ("parquet", "arrow")  # a null needs no spelling there
+    Fields = dict[str, tuple[Node, Node]]  # key and value by key
 
 
 def plan_buildfile(path: str, raw: bool = False) -> Plan:
@@ -50,128 +42,113 @@ def plan_buildfile(path: str, raw: bool = False) -> Plan:
     yml = YamlFile(path)
     if yml.root is None:
         raise Usage(f"{path} is empty", "it needs 'contents:' with an entry for each table or file")
-    top = yml.mapping(yml.root, "build.yml", TOP)
+    top = yml.mapping(yml.root, "build.yml", grammar.keys_of(grammar.TOP))
     if "contents" not in top:
         raise yml.error(yml.root, "'contents' is missing", "it holds an entry for each table or file")
-    reader = _Reader(yml, raw)
-    reader.contents(top["contents"][1], ())
-    return make_plan(reader.items, os.path.dirname(path), reader.folders, path=path, began=began)
+    planner = Planner(yml, raw)
+    planner.contents(top["contents"][1], (), (_down(top),))
+    return make_plan(planner.items, os.path.dirname(path), planner.folders, path=path, began=began)
 
 
-class _Reader:
-    """Goes through a build.yml, top down."""
+def _down(fields: Fields) -> Fields:
+    return {name: fields[name] for name in grammar.handed_down() if name in fields}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a build.yml: its keys, and what the folders that it is in hand down, outermost first."""
+
+    path: Path
+    place: Node  # its name
+    kind: str
+    own: Fields
+    above: tuple[Fields, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.path[-1]
+
+    def find(self, key: str) -> tuple[Node, Node] | None:
+        """The key and value that hold here: its own, else those of the nearest folder that has them."""
+        return next((fields[key] for fields in (self.own, *reversed(self.above)) if key in fields), None)
+
+    @property
+    def levels(self) -> tuple[Fields, ...]:
+        """What is said in each folder that it is in, outermost first, and of itself."""
+        return (*self.above, self.own)
+
+
+class Planner:
+    """Goes through a build.yml, top down, and gathers items. `raw`: all become blobs."""
 
     def __init__(self, yml: YamlFile, raw: bool) -> None:
         self.yml, self.raw = yml, raw
         self.items: list[Item] = []
         self.folders: dict[Path, Item] = {}
 
-    def contents(self, node: Node, parents: Path) -> None:
+    def contents(self, node: Node, parents: Path, above: tuple[Fields, ...]) -> None:
         entries = self.yml.mapping(node, "'contents'")
         if not entries:
             raise self.yml.error(node, "'contents' names no files", "give it an entry for each table or file")
         for name, (key, value) in entries.items():
-            fields = self.yml.mapping(value, f"'{name}'", tuple(dict.fromkeys((*ENTRY, *FOLDER))))
-            path = (*parents, name)
-            if "contents" in fields:
-                self._folder(fields, path, key)
-            elif "file" in fields:
-                self._entry(fields, path, key)
-            else:
-                raise self.yml.error(
-                    key,
-                    f"'{name}' has neither 'file' nor 'contents'",
-                    "a table or file has 'file', a folder 'contents'",
-                )
+            fields = self.yml.mapping(value, f"'{name}'", grammar.entry_keys())
+            kind = self._kind(name, key, fields)
+            HANDLERS[kind](self, Entry((*parents, name), key, kind, fields, above))
 
-    def _folder(self, fields: Fields, path: Path, key: Node) -> None:
+    def _kind(self, name: str, key: Node, fields: Fields) -> str:
+        """The one key that says what an entry is."""
+        found = [kind for kind in grammar.KINDS if kind in fields]
+        if not found:
+            hint = f"say what it is made of: {', '.join(grammar.KINDS)}"
+            raise self.yml.error(key, f"'{name}' has neither 'file' nor 'contents'", hint)
+        kind, *more = found
+        if more:
+            place = fields[more[0]][0]
+            raise self.yml.error(place, f"'{name}' has '{kind}' and '{more[0]}', and can only be one of them")
+        known = grammar.keys_of(kind)
         for other, (place, _) in fields.items():
-            if other not in FOLDER:
-                raise self.yml.error(place, f"'{path[-1]}' has 'contents', so it is a folder, and has no '{other}'")
-        if "meta" in fields:
-            where = self.yml.place(fields["meta"][1])
-            self.folders[path] = Item(path, "", None, meta=self.yml.value(fields["meta"][1]), where=where)
-        self.contents(fields["contents"][1], path)
+            if other not in known:
+                message = f"'{name}' has '{kind}', so it is {grammar.KINDS[kind]}, and has no '{other}'"
+                raise self.yml.error(place, message, f"known here: {', '.join(known)}")
+        return kind
 
-    def _entry(self, fields: Fields, path: Path, key: Node) -> None:
-        yml = self.yml
-        source, found = self._source(fields["file"][1])
-        item = Item(path, source, None, where=yml.place(key), stamp=stamp(found))
-        if "meta" in fields:
-            item = item._replace(meta=yml.value(fields["meta"][1]))
-        wanted = yml.text(fields["as"][1], "'as'") if "as" in fields else ""
-        if wanted not in ("", "blob", "table"):
-            raise yml.error(fields["as"][1], f"'as' is blob or table, not '{wanted}'")
-        known = format_of(os.path.basename(item.source))
-        if self.raw:
-            self.items.append(item)
-        elif known and wanted != "blob":
-            self.items.append(self._table(item, fields, known[0]))
-        else:
-            if wanted == "table":
-                raise yml.error(fields["as"][1], f"'{item.source}' cannot be read as a table", _TABLES)
-            for name in ("schema", "key", "nulls"):
-                if name in fields:
-                    raise yml.error(fields[name][0], f"'{name}' is for tables, and '{path[-1]}' is a blob", _TABLES)
-            self.items.append(item)
+    def item(self, entry: Entry, source: str, path: Path | None = None) -> Item:
+        """An item of an entry, with its metadata."""
+        item = Item(path or entry.path, source, None, where=self.yml.place(entry.place))
+        return item._replace(meta=self.yml.value(entry.own["meta"][1])) if "meta" in entry.own else item
 
-    def _source(self, node: Node) -> tuple[str, os.stat_result]:
-        text = self.yml.text(node, "'file'")
-        source = os.path.join(os.path.dirname(self.yml.path), disk_name(text))
-        try:
-            found = os.stat(source)
-        except (OSError, ValueError):
-            raise NotFound(
-                f"{self.yml.place(node)}: there is no file '{source}'", "paths are relative to build.yml"
-            ) from None
-        if not text or stat.S_ISDIR(found.st_mode):
-            hint = "name its files one by one, or build the folder without a build.yml"
-            raise self.yml.error(node, f"'{text}' is a folder, and 'file' names one file", hint)
-        if not stat.S_ISREG(found.st_mode):
-            raise self.yml.error(node, f"'{text}' is not a regular file")
-        return source, found
+    def add(self, entry: Entry, item: Item) -> None:
+        """An item that is a table or a blob, as its entry and its name say."""
+        self.items.append(item if self.raw else shaped(self.yml, entry, item))
 
-    def _table(self, item: Item, fields: Fields, format: str) -> Item:
-        yml, options, places = self.yml, ReadOptions(), dict[str, str]()
-        if "nulls" in fields:
-            if format in _UNTYPED:
-                raise yml.error(
-                    fields["nulls"][0], f"'nulls' is for text, and '{item.source}' is {format}", "its nulls are known"
-                )
-            options = replace(options, nulls=yml.texts(fields["nulls"][1], "'nulls'"))
-        if "schema" in fields:
-            columns = yml.mapping(fields["schema"][1], "'schema'")
-            options = replace(options, schema={name: self._column(name, value) for name, (_, value) in columns.items()})
-            places.update({name: yml.place(key) for name, (key, _) in columns.items()})
-        key: tuple[str, ...] = ()
-        if "key" in fields:
-            nodes = yml.nodes(fields["key"][1])
-            key = tuple(yml.text(node, "each column of 'key'") for node in nodes)
-            if not key:
-                raise yml.error(fields["key"][1], "'key' names no columns", "name one or more, or leave it out")
-            places.update({name: yml.place(node) for name, node in zip(key, nodes, strict=True)})
-        return item._replace(format=format, options=options, key=key, places=places)
+    def local(self, node: Node, text: str) -> str:
+        """A path that a build.yml names, as one of this machine."""
+        return os.path.join(os.path.dirname(self.yml.path), disk_name(text))
 
-    def _column(self, name: str, node: Node) -> ColumnRule:
-        import yaml
 
-        yml = self.yml
-        if isinstance(node, yaml.ScalarNode):
-            return ColumnRule(None, self._type(node), None)
-        parts = yml.mapping(node, f"the column '{name}'", COLUMN)
-        if not parts:
-            raise yml.error(node, f"the column '{name}' says nothing", f"give it {', '.join(COLUMN)}")
-        text = {k: yml.text(v, f"'{k}'") for k, (_, v) in parts.items()}
-        kind = self._type(parts["type"][1]) if "type" in parts else None
-        if "format" in text and kind is not None:
-            try:
-                converter(kind, text["format"])
-            except Usage as e:
-                raise yml.error(parts["format"][1], e.message, e.hint) from None
-        return ColumnRule(text.get("name"), kind, text.get("format"))
+def _folder(planner: Planner, entry: Entry) -> None:
+    yml, fields = planner.yml, entry.own
+    if "meta" in fields:
+        where = yml.place(fields["meta"][1])
+        planner.folders[entry.path] = Item(entry.path, "", None, meta=yml.value(fields["meta"][1]), where=where)
+    planner.contents(fields["contents"][1], entry.path, (*entry.above, _down(fields)))
 
-    def _type(self, node: Node) -> Any:
-        try:
-            return parse_type(self.yml.text(node, "a type"))
-        except DpkgError as e:
-            raise self.yml.error(node, e.message, e.hint) from None
+
+def _file(planner: Planner, entry: Entry) -> None:
+    yml, node = planner.yml, entry.own["file"][1]
+    text = yml.text(node, "'file'")
+    source = planner.local(node, text)
+    try:
+        found = os.stat(source)
+    except (OSError, ValueError):
+        raise NotFound(f"{yml.place(node)}: there is no file '{source}'", "paths are relative to build.yml") from None
+    if not text or stat.S_ISDIR(found.st_mode):
+        hint = "name its files one by one, by a pattern in 'files', or build the folder without a build.yml"
+        raise yml.error(node, f"'{text}' is a folder, and 'file' names one file", hint)
+    if not stat.S_ISREG(found.st_mode):
+        raise yml.error(node, f"'{text}' is not a regular file")
+    planner.add(entry, planner.item(entry, source)._replace(stamp=stamp(found)))
+
+
+# What makes items of an entry, by its kind (grammar.KINDS).
+HANDLERS: dict[str, Callable[[Planner, Entry], None]] = {"contents": _folder, "file": _file, "files": from_files}

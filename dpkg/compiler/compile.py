@@ -82,7 +82,13 @@ def _tasks(items: Iterator[Item], remote: bool) -> Iterator[Task]:
     batch: list[Item] = []
     size = 0
     for item in items:
-        small = item.format is None and item.stamp != UNKNOWN and size_in(item.stamp) <= SMALL and not remote
+        small = (
+            item.format is None
+            and item.origin is None
+            and item.stamp != UNKNOWN
+            and size_in(item.stamp) <= SMALL
+            and not remote
+        )
         if batch and (not small or len(batch) == _BATCH or size > _BATCH_BYTES):
             yield batch
             batch, size = [], 0
@@ -105,7 +111,7 @@ def _work(odb: Odb, small: SmallBlobs, task: Task) -> list[Done]:
 
 def _compile(odb: Odb, item: Item) -> Compiled:
     if item.format is None:
-        oid, size = odb.write_blob_file(item.source)
+        oid, size = item.origin.blob(odb, item) if item.origin else odb.write_blob_file(item.source)
         return Compiled(item.name, "blob", oid, 0, size, item.source)
     oid, table, widened = compile_table(odb, item)
     return Compiled(item.name, "table", oid, table.rows, table.bytes, item.source, widened)
@@ -114,7 +120,8 @@ def _compile(odb: Odb, item: Item) -> Compiled:
 def _still(item: Item) -> bytes:
     """The item's stamp, if its file still has it."""
     try:
-        return item.stamp if stamp(os.stat(item.source)) == item.stamp else UNKNOWN
+        now = item.origin.stamp() if item.origin else stamp(os.stat(item.source))
+        return item.stamp if now == item.stamp else UNKNOWN
     except OSError:
         return UNKNOWN
 
@@ -204,7 +211,7 @@ def compile_table(odb: Odb, item: Item) -> tuple[Oid, Table, tuple[Widened, ...]
 
     assert item.format is not None
     try:
-        source = open_source(item.source, item.format, item.options)
+        source = item.origin.rows(odb, item) if item.origin else open_source(item.source, item.format, item.options)
         try:
             oid, table = stream(
                 source, lambda schema, batches: tables.write_table(odb, batches, schema, item.key, _rows)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from blake3 import blake3
 
 from dpkg.arrow.options import ReadOptions
 from dpkg.errors import Format, Usage
@@ -14,6 +16,10 @@ from dpkg.objects.node import check_name
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from dpkg.arrow.readers import Source
+    from dpkg.odb import Odb
+    from dpkg.oid import Oid
 
 IGNORE_FILE, BUILD_FILE = ".dpkgignore", "build.yml"
 MAX_DEPTH = 100  # names in a path
@@ -31,6 +37,16 @@ def stamp(found: os.stat_result) -> bytes:
     return _STAMP.pack(found.st_size, found.st_mtime_ns & _MASK, found.st_ctime_ns & _MASK, found.st_ino & _MASK)
 
 
+def joint_stamp(names: Iterable[str], stamps: Sequence[bytes]) -> bytes:
+    """That of several files together: their sizes in sum, the latest of their times, and a hash of all."""
+    hasher = blake3()
+    for name, one in zip(names, stamps, strict=True):
+        hasher.update(name.encode(errors="surrogateescape") + b"\0" + one)
+    parts = [_STAMP.unpack(one) for one in stamps]
+    times = (max(part[i] for part in parts) for i in (1, 2))
+    return _STAMP.pack(sum(part[0] for part in parts) & _MASK, *times, int.from_bytes(hasher.digest(8), "little"))
+
+
 def times_in(stamp: bytes) -> tuple[int, int]:
     """The times that a stamp says: of the last change of the file's bytes, and of anything; in ns."""
     _, modified, changed, _ = _STAMP.unpack(stamp)
@@ -42,8 +58,28 @@ def size_in(stamp: bytes) -> int:
     return int.from_bytes(stamp[:8], "little")
 
 
+class Origin(Protocol):
+    """Where an item comes from, if it is not one file on disk."""
+
+    def stamp(self) -> bytes:
+        """What changes when it does, as of a file; UNKNOWN where nobody knows: it is read by each build."""
+        ...
+
+    def said(self) -> Any:
+        """All that decides what it gives beside the item's own members and what `stamp` covers, as JSON."""
+        ...
+
+    def rows(self, odb: Odb, item: Item) -> Source:
+        """A table's rows."""
+        ...
+
+    def blob(self, odb: Odb, item: Item) -> tuple[Oid, int]:
+        """Store the bytes of a blob: their oid and count."""
+        ...
+
+
 class Item(NamedTuple):
-    """One file on its way into a package."""
+    """One file on its way into a package, or what `origin` says."""
 
     path: Path
     source: str  # the file on disk
@@ -54,6 +90,7 @@ class Item(NamedTuple):
     where: str = ""  # where the plan says so, for messages: "build.yml, line 4, column 7"
     places: Mapping[str, str] | None = None  # where the plan names columns, by name
     stamp: bytes = UNKNOWN  # of the file, as it was when the plan was made
+    origin: Origin | None = None  # `source` is its name, for messages
 
     @property
     def name(self) -> str:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from dpkg.arrow.options import Widened
+from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
 from dpkg.compiler.compile import Compiled, Report, compile_plan
 from dpkg.compiler.plan import UNKNOWN, size_in, times_in
 from dpkg.errors import Corrupt, DpkgError, NotFound
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from dpkg.compiler.plan import Item, Plan
     from dpkg.odb import Odb
 
+OPTION_FIELDS = fields(ReadOptions)
 STAT_CACHES = "derived/stat-cache/"
 READING = "1"  # to be changed when the same file gives another table than before
 _FORM = 2
@@ -191,11 +193,22 @@ def _names(plan: Plan) -> list[str]:
 
 def _reading(item: Item) -> str:
     """What decides what a table becomes beside its file's bytes, as a digest."""
-    options = item.options
-    if options is None:
+    if item.options is None and item.origin is None:
         return _usual(item.format, item.key)
-    rules = [[name, rule.name, str(rule.type), rule.format] for name, rule in options.schema.items()]
-    return _digest(item.format, item.key, [options.nulls, rules, options.delimiter, options.encoding])
+    options = None if item.options is None else [[f.name, _said(getattr(item.options, f.name))] for f in OPTION_FIELDS]
+    origin = [] if item.origin is None else [type(item.origin).__name__, item.origin.said()]
+    return _digest(item.format, item.key, options, *origin)
+
+
+def _said(value: Any) -> Any:
+    """An option's value as JSON: of whatever kind it is, another one for another meaning."""
+    if isinstance(value, Mapping):
+        return [[name, *_said(rule)] for name, rule in value.items()]
+    if isinstance(value, ColumnRule):
+        return [value.name, str(value.type), value.format]
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return value
 
 
 @lru_cache(64)
@@ -219,8 +232,8 @@ def _shape(plan: Plan, names: Sequence[str]) -> str:
     return hasher.hexdigest()
 
 
-def _plain(widened: Widened) -> tuple[str, str, str, int, str]:
-    return widened.column, widened.first, widened.final, widened.line, widened.value
+def _plain(widened: Widened) -> list[Any]:
+    return [getattr(widened, f.name) for f in fields(Widened)]
 
 
 def _text(item: Item) -> str:

@@ -85,6 +85,23 @@ class YamlFile:
             raise self.error(node, f"{what} must be a text")
         return str(node.value)
 
+    def is_mapping(self, node: Node) -> bool:
+        return isinstance(node, yaml.MappingNode)
+
+    def flag(self, node: Node, what: str) -> bool:
+        """`true` or `false`."""
+        text = self.text(node, what).lower()
+        if text not in ("true", "false"):
+            raise self.error(node, f"{what} is true or false, not '{text[:40]}'")
+        return text == "true"
+
+    def count(self, node: Node, what: str) -> int:
+        """A whole number that is not negative."""
+        text = self.text(node, what)
+        if not (text.isascii() and text.isdigit() and len(text) < 16):
+            raise self.error(node, f"{what} is a whole number, not '{text[:40]}'", "0, 1, 2, …")
+        return int(text)
+
     def nodes(self, node: Node) -> list[Node]:
         """The nodes of a list; another node as a list of one."""
         return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]

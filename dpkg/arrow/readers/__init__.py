@@ -9,15 +9,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import BinaryIO
 
 from dpkg.arrow.options import ColumnRule, ReadOptions, Widened, format_of
-from dpkg.arrow.readers import columnar, spool
+from dpkg.arrow.readers import columnar, parts, spool
 from dpkg.arrow.readers.base import Restart, Source, stream
 from dpkg.arrow.readers.csvlines import Place
 from dpkg.arrow.readers.csvsource import CsvSource
 from dpkg.arrow.readers.jsonsource import JsonSource
+from dpkg.arrow.readers.picked import Picked
 from dpkg.errors import Usage
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "Source",
     "Widened",
     "format_of",
+    "open_parts",
     "open_source",
     "open_stream",
     "stream",
@@ -42,6 +46,34 @@ def open_source(path: str, format: str, options: ReadOptions | None = None) -> S
     Raises NotFound, Storage, Usage, or Format, which names file and line; so do the source's methods.
     """
     return _open(path, format, options or ReadOptions(), None)
+
+
+def open_parts(
+    paths: Sequence[str],
+    format: str,
+    options: ReadOptions | None,
+    names: Sequence[str] = (),
+    values: Sequence[Sequence[str | None]] = (),
+    where: str = "",
+) -> Source:
+    """Several files, in this order, as one source: text as if it were one file, typed formats if their types are the same.
+
+    `names` are columns that each file has one of the `values` of, as a text. `where` stands for all files in messages.
+    """
+    options = options or ReadOptions()
+    _check(format)
+    where = where or paths[0]
+
+    def many(options: ReadOptions) -> parts.Many:
+        if format in ("csv", "tsv"):
+            return CsvSource([_place(path, format, options, None, i) for i, path in enumerate(paths)], options)
+        if format == "jsonl":
+            return JsonSource(paths, options)
+        return parts.Joined(paths, options, lambda path, options: _read(path, format, options, None))
+
+    plain = replace(options, columns=())
+    source = parts.partitioned(many, plain, names, values, where)
+    return Picked(source, options.columns, where) if options.columns else source
 
 
 def open_stream(
@@ -63,13 +95,22 @@ def _check(format: str) -> None:
 
 def _open(path: str, format: str, options: ReadOptions, codec: str | None) -> Source:
     _check(format)
+    source = _read(path, format, options, codec)
+    return Picked(source, options.columns, path) if options.columns else source
+
+
+def _read(path: str, format: str, options: ReadOptions, codec: str | None) -> Source:
     if format == "parquet":
         return columnar.parquet(path, options)
     if format == "arrow":
         return columnar.arrow(path, options)
     if format == "jsonl":
         return JsonSource(path, options, codec)
+    return CsvSource(_place(path, format, options, codec), options)
+
+
+def _place(path: str, format: str, options: ReadOptions, codec: str | None, part: int = 0) -> Place:
     delimiter = options.delimiter or {"csv": ",", "tsv": "\t"}[format]
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
         raise Usage(f"{delimiter!r} cannot be a delimiter", "one ASCII character, such as ';'")
-    return CsvSource(Place(path, delimiter, options.encoding, codec), options)
+    return Place(path, delimiter, options.encoding, codec, part)

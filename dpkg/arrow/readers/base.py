@@ -48,7 +48,7 @@ def stream(source: Source, consume: Callable[[pa.Schema, Iterator[pa.RecordBatch
 def rules_of(options: ReadOptions, names: list[str], where: str) -> list[ColumnRule]:
     """The rule of each column, empty ones where nothing is declared. Raises Usage for names that are not there."""
     for name in options.schema:
-        if name not in names:
+        if name not in names and name not in options.usual:
             near = get_close_matches(name, names, 1)
             hint = f"did you mean '{near[0]}'?" if near else f"columns: {', '.join(names[:20])}"
             raise Usage(f"{where} has no column '{name}'", hint)
@@ -74,6 +74,19 @@ def unique(names: list[str], where: str) -> None:
                 "rename one of them",
             )
         first[name] = position
+
+
+def check_same(first: str, names: list[str], other: str, others: list[str]) -> None:
+    """Raises Format where two files of one table have not the same columns, in whatever order."""
+    for name in names:
+        if name not in others:
+            near = [n for n in get_close_matches(name, others, 1) if n not in names]
+            hint = f"is it '{near[0]}' there?" if near else f"columns there: {', '.join(others[:20])}"
+            raise Format(f"{other} has no column '{name}', which {first} has", hint)
+    for name in others:
+        if name not in names:
+            hint = f"all files of a table have the same columns; there: {', '.join(names[:20])}"
+            raise Format(f"{other} has a column '{name}', which {first} has not", hint)
 
 
 _SHORT = {

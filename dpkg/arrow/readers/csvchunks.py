@@ -1,16 +1,17 @@
-"""A CSV file in chunks of whole rows, after its header."""
+"""CSV files in chunks of whole rows, after their headers."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from dpkg.arrow.readers.base import unique
+from dpkg.arrow.readers.base import check_same, unique
 from dpkg.arrow.readers.csvlines import Chunk, Place, physical_lines, unclosed
 from dpkg.arrow.readers.encodings import Text
 from dpkg.errors import Format
@@ -22,19 +23,18 @@ _QUOTE, _LF, _CR = b'"\n\r'
 
 
 class Chunks:
-    """Iterating gives the chunks; it can be done again. `names` are the header's."""
+    """Iterating gives the chunks of each file; it can be done again. `names` are those of the first one's header."""
 
-    def __init__(self, place: Place, block: int | None) -> None:
-        self._place = place
+    def __init__(self, places: Sequence[Place], block: int | None) -> None:
+        self._places = places
         self._block = block or _BLOCK
-        self._opened: tuple[Text, list[str], Chunk] | None = self._open()
+        self._opened: tuple[Text, list[str], Chunk] | None = self._open(places[0])
         self.names = self._opened[1]
         if block is None:
             self._block = min(max(_BLOCK, len(self.names) << 15), 4 * _BLOCK)  # many columns: not too few rows
 
-    def _open(self) -> tuple[Text, list[str], Chunk]:
+    def _open(self, place: Place) -> tuple[Text, list[str], Chunk]:
         """The names, and what was read after them."""
-        place = self._place
         text = Text(place.path, place.encoding, place.codec)
         data, size = b"", min(self._block, 1 << 16)
         while True:
@@ -53,32 +53,36 @@ class Chunks:
                 raise Format(f"{place.path}, line 1: the header row does not end", 'is a quote (") left open?')
 
     def __iter__(self) -> Iterator[Chunk]:
-        (text, names, rest), self._opened = self._opened or self._open(), None
+        for place in self._places:
+            yield from self._of(place)
+
+    def _of(self, place: Place) -> Iterator[Chunk]:
+        (text, names, rest), self._opened = self._opened or self._open(place), None
         if names != self.names:
-            raise Format(f"{self._place.path} was changed while it was read", "try again")
+            if not place.part:
+                raise Format(f"{place.path} was changed while it was read", "try again")
+            check_same(self._places[0].path, self.names, place.path, names)
+            place = replace(place, order=tuple(names.index(name) for name in self.names))
+            rest = replace(rest, place=place)
         try:
             while (data := text.read(rest.data.to_pybytes(), max(self._block, rest.data.size))) is not None:
-                chunk, rest = self._split(rest.line, data, end_of_rows(data, self._place.delimiter)[0])
+                chunk, rest = rest.split(data, end_of_rows(data, place.delimiter)[0])
                 if not chunk.is_blank:
                     yield chunk
                 if rest.data.size > _LONGEST_ROW:
-                    message = f"{self._place.path}, line {rest.line}: a row is longer than {_LONGEST_ROW >> 20} MiB"
+                    message = f"{place.path}, line {rest.line}: a row is longer than {_LONGEST_ROW >> 20} MiB"
                     raise Format(message, 'is a quote (") left open?')
         finally:
             text.close()
         yield from self._last(rest)
 
-    def _split(self, line: int, data: pa.Buffer, cut: int) -> tuple[Chunk, Chunk]:
-        chunk = Chunk(self._place, line, data.slice(0, cut))
-        return chunk, Chunk(self._place, chunk.next_line, data.slice(cut))
-
     def _last(self, rest: Chunk) -> Iterator[Chunk]:
-        cut, is_open = end_of_rows(rest.data, self._place.delimiter)
-        chunk, rest = self._split(rest.line, rest.data, cut if is_open else rest.data.size)
+        cut, is_open = end_of_rows(rest.data, rest.place.delimiter)
+        chunk, rest = rest.split(rest.data, cut if is_open else rest.data.size)
         if not chunk.is_blank:
             yield chunk
         if is_open:
-            raise unclosed(self._place, rest.line)
+            raise unclosed(rest.place, rest.line)
 
 
 def header_of(data: bytes, delimiter: str, complete: bool) -> tuple[list[str], int] | None:

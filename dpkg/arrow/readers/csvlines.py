@@ -25,6 +25,8 @@ class Place:
     delimiter: str
     encoding: str = "utf-8"
     codec: str | None = None
+    part: int = 0  # of a table of several files
+    order: tuple[int, ...] | None = None  # where the columns of the first file stand in this one, if elsewhere
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Chunk:
         if returns.any():
             ends += int(np.count_nonzero(returns)) - int(np.count_nonzero(returns[:-1] & (view[1:] == 10)))
         return self.line + ends
+
+    def split(self, data: pa.Buffer, cut: int) -> tuple[Chunk, Chunk]:
+        """`data`, which starts where this does, in two."""
+        chunk = Chunk(self.place, self.line, data.slice(0, cut))
+        return chunk, Chunk(self.place, chunk.next_line, data.slice(cut))
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Line and cells of each row. Raises Format for what is not CSV at all."""

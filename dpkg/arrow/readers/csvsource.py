@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -35,8 +35,8 @@ class _Column:
     declared: tuple[pa.DataType, Converter] | None
     state: State = START
     first: pa.DataType = None
-    widest: tuple[int, str] | None = (
-        None  # line and text of the cell that brought it to its state, after the first rows
+    widest: tuple[int, str, str] | None = (
+        None  # line, text and file of what brought it to its state, after the first rows
     )
 
     @property
@@ -56,11 +56,14 @@ class _Outcome:
 
 
 class CsvSource:
-    """A `Source`. `block`, the size of what is parsed at once, changes nothing but memory and time."""
+    """A `Source` of one file, or of several as if they were one after the other: `part` is the one that the last batch
+    is from. `block`, the size of what is parsed at once, changes nothing but memory and time."""
 
-    def __init__(self, place: Place, options: ReadOptions, block: int | None = None) -> None:
-        self._place = place
-        self._chunks = Chunks(place, block)
+    def __init__(self, place: Place | Sequence[Place], options: ReadOptions, block: int | None = None) -> None:
+        places = [place] if isinstance(place, Place) else place
+        place = self._place = places[0]
+        self.part, self._many = 0, len(places) > 1
+        self._chunks = Chunks(places, block)
         self._parser = _Parser(len(self._chunks.names), place.delimiter, options.nulls)
         names = self._chunks.names
         rules = rules_of(options, names, place.path)
@@ -95,6 +98,7 @@ class CsvSource:
                     raise Restart
                 for column, big in zip(self._columns, outcome.big, strict=True):
                     column.state = State(column.state.kind, column.state.big or big)
+                self.part = outcome.chunk.place.part
                 yield pa.RecordBatch.from_arrays(outcome.arrays, schema=schema)
         self._final = True
 
@@ -164,8 +168,9 @@ class CsvSource:
                     wider[i] = row
                 column.state = state
         lines = outcome.chunk.lines(wider.values()) if wider else {}
+        file = outcome.chunk.place.path if self._many else ""
         for i, row in wider.items():
-            self._columns[i].widest = (lines[row], outcome.raw.column(i)[row].as_py())
+            self._columns[i].widest = (lines[row], outcome.raw.column(i)[row].as_py(), file)
 
     def _refuse(self, outcome: _Outcome) -> None:
         """Raises Format for the first cell that does not fit what is declared."""
@@ -176,9 +181,9 @@ class CsvSource:
                 row = first_bad(lambda part, make=make: make(part) is not None, outcome.raw.column(i))  # type: ignore[misc]
                 found.append((row, i))
             elif values is None and self._final:
-                raise Format(f"{self._place.path} was changed while it was read", "try again")
+                raise Format(f"{outcome.chunk.place.path} was changed while it was read", "try again")
         for row, i in sorted(found)[:1]:
-            where = f"{self._place.path}, line {outcome.chunk.lines([row])[row]}"
+            where = f"{outcome.chunk.place.path}, line {outcome.chunk.lines([row])[row]}"
             raise refused(where, self._columns[i].name, outcome.raw.column(i)[row].as_py(), self._columns[i].type)
 
 
@@ -214,7 +219,8 @@ class _Parser:
             table = pa.csv.read_csv(pa.BufferReader(data), read, self._parse, self._convert)
         except pa.ArrowInvalid as e:
             chunk.explain(len(self._names), str(e).splitlines()[0])
-        return table.combine_chunks().to_batches()[0]
+        batch = table.combine_chunks().to_batches()[0]
+        return batch if chunk.place.order is None else batch.select(list(chunk.place.order))
 
 
 def pool() -> ThreadPoolExecutor:

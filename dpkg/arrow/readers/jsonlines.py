@@ -16,7 +16,7 @@ import pyarrow.json
 
 from dpkg.arrow.readers.csvsource import AHEAD
 from dpkg.arrow.readers.encodings import Text, is_utf8
-from dpkg.arrow.readers.jsonshape import parse_line
+from dpkg.arrow.readers.jsonshape import Spot, parse_line
 from dpkg.errors import Format
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ class Lines:
     path: str
     start: int
     data: bytes
+    part: int = 0  # of a table of several files
 
     def where(self, line: int) -> str:
         return f"{self.path}, line {line}"
@@ -50,18 +51,21 @@ class Lines:
                 raise Format(f"{self.where(number)}: not valid UTF-8", "name the encoding if it is another") from None
             yield number, parse_line(text, self.where(number))
 
+    def spot(self, line: int) -> Spot:
+        return Spot(self.part, line, self.path)
+
     def line_of(self, row: int) -> int:
         return next(islice(self, row, None))[0]
 
 
-def lines_in(path: str, encoding: str, codec: str | None, block: int) -> Iterator[Lines]:
+def lines_in(path: str, encoding: str, codec: str | None, block: int, part: int = 0) -> Iterator[Lines]:
     text, rest, start = Text(path, encoding, codec), b"", 1
     try:
         while (more := text.read(rest, block)) is not None:
             data = more.to_pybytes()
             cut = data.rfind(b"\n") + 1
             if cut:
-                lines = Lines(path, start, data[:cut])
+                lines = Lines(path, start, data[:cut], part)
                 yield lines
                 start += lines.data.count(b"\n")
             rest = data[cut:]
@@ -70,7 +74,7 @@ def lines_in(path: str, encoding: str, codec: str | None, block: int) -> Iterato
                 raise Format(f"{path}, line {start}: the line is longer than {_LONGEST >> 20} MiB", hint)
     finally:
         text.close()
-    yield Lines(path, start, rest)
+    yield Lines(path, start, rest, part)
 
 
 def checked(lines: Lines) -> Lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import pyarrow as pa
 
@@ -55,61 +55,71 @@ def _check_text(text: str, where: str) -> None:
         raise Format(f"{where}: a string holds half a surrogate pair") from None
 
 
+class Spot(NamedTuple):
+    """A line, of one of several files."""
+
+    part: int
+    line: int
+    file: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}"
+
+
 class Shape:
     """What has been seen in one place: kinds, each with the line of its first, members, items."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.kinds: dict[str, int] = {}
+        self.kinds: dict[str, Spot] = {}
         self.members: dict[str, Shape] = {}
         self.item: Shape | None = None
 
-    def add(self, value: Any, line: int, file: str) -> bool:
+    def add(self, value: Any, spot: Spot) -> bool:
         """Whether that changed the shape. Raises Format if values do not go together."""
-        kind = self._kind(value, line, file)
+        kind = self._kind(value, spot)
         changed = kind is not None and kind not in self.kinds
         if kind is not None and changed:
-            self.kinds[kind] = line
-            self._check(file)
+            self.kinds[kind] = spot
+            self._check()
         if kind == "object":
             for name, member in value.items():
                 changed |= name not in self.members
                 shape = self.members.setdefault(name, Shape(f"{self.path}.{name}" if self.path else name))
-                changed |= shape.add(member, line, file)
+                changed |= shape.add(member, spot)
         if kind == "array":
             self.item = self.item or Shape(self.path + "[]")
             for item in value:
-                changed |= self.item.add(item, line, file)
+                changed |= self.item.add(item, spot)
         return changed
 
-    def _kind(self, value: Any, line: int, file: str) -> str | None:
+    def _kind(self, value: Any, spot: Spot) -> str | None:
         if isinstance(value, Number):
             if _INTEGER.fullmatch(value) and -(1 << 63) <= int(value) < 1 << 63:
                 return "big integer" if abs(int(value)) > EXACT else "integer"
             if not math.isfinite(float(value)) and value not in ("NaN", "Infinity", "-Infinity"):
-                raise Format(f"{file}, line {line}, '{self.path}': {value[:40]} is too large for a float64")
+                raise Format(f"{spot}, '{self.path}': {value[:40]} is too large for a float64")
             return "number"
         if isinstance(value, str) and not value.isascii():
-            _check_text(value, f"{file}, line {line}")
+            _check_text(value, str(spot))
         names = {bool: "boolean", str: "string", dict: "object", list: "array"}
         return names.get(type(value))
 
-    def _check(self, file: str) -> None:
+    def _check(self) -> None:
         kinds = self.kinds.keys()
         if "big integer" in kinds and "number" in kinds:
-            self._refuse(
-                file, "big integer", "number", "an integer beyond 2^53", "a number with a fraction or an exponent"
-            )
+            self._refuse("big integer", "number", "an integer beyond 2^53", "a number with a fraction or an exponent")
         family = {k: "number" if k.endswith("integer") else k for k in kinds}
         if len(set(family.values())) > 1:
             first = next(iter(kinds))
             other = next(k for k in kinds if family[k] != family[first])
-            self._refuse(file, first, other, first, other)
+            self._refuse(first, other, first, other)
 
-    def _refuse(self, file: str, a: str, b: str, one: str, other: str) -> NoReturn:
+    def _refuse(self, a: str, b: str, one: str, other: str) -> NoReturn:
         (first, what), (second, that) = sorted([(self.kinds[a], one), (self.kinds[b], other)])
-        message = f"'{self.path}' is {_article(what)} on line {first} and {_article(that)} on line {second}"
-        raise Format(f"{file}: {message}", _HINT)
+        there = f"line {second.line}" + ("" if second.part == first.part else f" of {second.file}")
+        message = f"'{self.path}' is {_article(what)} on line {first.line} and {_article(that)} on {there}"
+        raise Format(f"{first.file}: {message}", _HINT)
 
     def type(self) -> pa.DataType:
         if "object" in self.kinds:
@@ -134,12 +144,12 @@ def _article(what: str) -> str:
 class Shapes:
     """Those of a table's columns. Those in `skip` only take their place."""
 
-    def __init__(self, file: str, skip: set[str]) -> None:
-        self._file, self._skip, self._root = file, skip, Shape("")
+    def __init__(self, skip: set[str]) -> None:
+        self._skip, self._root = skip, Shape("")
 
-    def add(self, members: dict[str, Any], line: int) -> bool:
+    def add(self, members: dict[str, Any], spot: Spot) -> bool:
         shown = {n: None if n in self._skip else v for n, v in members.items()}
-        return self._root.add(shown, line, self._file)
+        return self._root.add(shown, spot)
 
     def types(self) -> dict[str, pa.DataType]:
         return {name: shape.type() for name, shape in self._root.members.items()}

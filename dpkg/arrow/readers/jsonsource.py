@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -37,8 +38,15 @@ Types = dict[str, pa.DataType]
 
 
 class JsonSource:
-    def __init__(self, path: str, options: ReadOptions, codec: str | None = None, block: int = _BLOCK) -> None:
-        self._path, self._options, self._codec, self._block = path, options, codec, block
+    """A `Source` of one file, or of several as if they were one after the other: `part` is the one that the last batch
+    is from."""
+
+    def __init__(
+        self, path: str | Sequence[str], options: ReadOptions, codec: str | None = None, block: int = _BLOCK
+    ) -> None:
+        self._paths = [path] if isinstance(path, str) else list(path)
+        self._path, self._options, self._codec, self._block = self._paths[0], options, codec, block
+        self.part = 0
         self._declared = {name: rule for name, rule in options.schema.items() if type_of(rule) is not None}
         self._types: Types | None = None
         self._by_hand: set[str] = set()  # declared columns that Arrow's reader does not take
@@ -77,12 +85,14 @@ class JsonSource:
             return pa.RecordBatch.from_arrays(columns, schema=schema)
 
         with pool() as threads:
-            for _, batch in in_order(threads, work, self._lines()):
+            for lines, batch in in_order(threads, work, self._lines()):
                 if batch.num_rows:
+                    self.part = lines.part
                     yield batch
 
     def _lines(self) -> Iterator[Lines]:
-        return lines_in(self._path, self._options.encoding, self._codec, self._block)
+        for part, path in enumerate(self._paths):
+            yield from lines_in(path, self._options.encoding, self._codec, self._block, part)
 
     def _rules(self) -> list[ColumnRule]:
         return rules_of(self._options, list(self._known()), self._path)
@@ -125,7 +135,7 @@ class JsonSource:
         shapes = self._shapes()
         try:
             for line, members in lines.objects():
-                shapes.add(members, line)
+                shapes.add(members, lines.spot(line))
         except Format as e:
             self._explain()  # the first lines of the file that do not go together, not those of this block
             raise e
@@ -135,14 +145,14 @@ class JsonSource:
         return shapes.types()
 
     def _shapes(self) -> Shapes:
-        return Shapes(self._path, set(self._declared))
+        return Shapes(set(self._declared))
 
     def _explain(self) -> None:
         """Raises Format if values anywhere in the file do not go together, naming both lines."""
         shapes = self._shapes()
         for lines in self._lines():
             for line, members in lines.objects():
-                shapes.add(members, line)
+                shapes.add(members, lines.spot(line))
 
     def _parse(self, lines: Lines, schema: pa.Schema, others: str) -> pa.Table:
         try:
@@ -160,32 +170,29 @@ class JsonSource:
         """Raises Format for integers that float64 does not hold to the digit [TXT-2]."""
         shapes = self._shapes()
         for line, members in lines.objects():
-            shapes.add(members, line)
+            shapes.add(members, lines.spot(line))
         if shapes.inexact(self._known()):
             self._explain()
 
     def _find_widened(self, final: Types) -> list[Widened]:
         """Looks, slowly, for the lines where columns became wider than the first rows suggested."""
         shapes = self._shapes()
-        objects = (numbered for lines in self._lines() for numbered in lines.objects())
-        for line, members in islice(objects, SUGGEST):
-            shapes.add(members, line)
+        objects = ((lines.spot(line), members) for lines in self._lines() for line, members in lines.objects())
+        for spot, members in islice(objects, SUGGEST):
+            shapes.add(members, spot)
         first = shapes.types()
         wider = {n: t for n, t in final.items() if n not in self._declared and first.get(n, pa.null()) != t}
         found: dict[str, Widened] = {}
-        for line, members in objects if wider else ():
+        for spot, members in objects if wider else ():
             for name in wider.keys() & members.keys() - found.keys():
-                if shapes.add({name: members[name]}, line) and shapes.types()[name] == wider[name]:
+                if shapes.add({name: members[name]}, spot) and shapes.types()[name] == wider[name]:
+                    before, file = first.get(name, pa.null()), spot.file if len(self._paths) > 1 else ""
                     text = _shown(members[name])
-                    found[name] = Widened(name, label(first.get(name, pa.null())), label(wider[name]), line, text)
+                    found[name] = Widened(name, label(before), label(wider[name]), spot.line, text, file)
             if len(found) == len(wider):
                 break
         names = {n: self._options.schema[n].name or n for n in self._options.schema}
-        return [
-            Widened(names.get(w.column, w.column), w.first, w.final, w.line, w.value)
-            for w in map(found.get, wider)
-            if w
-        ]
+        return [replace(w, column=names.get(w.column, w.column)) for w in map(found.get, wider) if w]
 
 
 def _whole(column: Any) -> pa.Array:

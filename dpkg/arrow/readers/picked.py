@@ -1,0 +1,41 @@
+"""Some columns of a source, in an order of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+import pyarrow as pa
+
+from dpkg.arrow.options import Widened
+from dpkg.arrow.readers.base import Source
+from dpkg.errors import Usage
+
+
+class Picked:
+    """A `Source` of the columns `names` of another."""
+
+    def __init__(self, source: Source, names: tuple[str, ...], where: str) -> None:
+        self._source, self._names, self._where = source, list(names), where
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Raises Usage for a column that is not there."""
+        found = self._source.schema
+        for name in self._names:
+            if name not in found.names:
+                near = get_close_matches(name, found.names, 1)
+                hint = f"did you mean '{near[0]}'?" if near else f"columns: {', '.join(found.names[:20])}"
+                raise Usage(f"{self._where} has no column '{name}'", hint)
+        return pa.schema([found.field(name) for name in self._names])
+
+    @property
+    def widened(self) -> list[Widened]:
+        return [w for w in self._source.widened if w.column in self._names]
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._source.batches():
+            yield batch.select(self._names)
+
+    def close(self) -> None:
+        self._source.close()
