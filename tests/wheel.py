@@ -55,6 +55,7 @@ def unpack(sdist: Path, folder: Path) -> Path:
 def main(pytest: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="dpkg-wheel-") as name:
         folder = Path(name).resolve()
+        folder.chmod(0o755)  # some tests run dpk as another user
         run(venv(folder / "build", "build"), "-m", "build", "--outdir", folder / "dist", ROOT, cwd=folder)
         (wheel,), (sdist,) = (list((folder / "dist").glob(kind)) for kind in ("*.whl", "*.tar.gz"))
         python = venv(folder / "venv", f"{wheel}[test]")
