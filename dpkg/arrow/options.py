@@ -18,12 +18,19 @@ _BINARY = {
     "arrows": "arrow",
     "feather": "arrow",
     "ipc": "arrow",
+    "orc": "orc",
 }
 _ENDS = {**_TEXT, **_BINARY}
 # Those that may be tables, if someone says so: a .json is rarely a list of records.
-_MAYBE: dict[str, str] = {}
+_MAYBE = {
+    "json": "json",
+    **dict.fromkeys(("xlsx", "xlsm", "xlsb", "xls", "ods"), "excel"),
+    "npy": "npy",
+    "npz": "npz",
+}
+_MAYBE_TEXT = {**_TEXT, "json": "json"}
 TRANSFORMS = tuple(dict.fromkeys((*_ENDS.values(), *_MAYBE.values())))  # the formats, by name
-TYPED = ("parquet", "arrow")  # their columns have types
+TYPED = ("parquet", "arrow", "orc", "npy", "npz")  # their columns have types
 _COMPRESSED = ("gz", "zst")  # after the end of a text
 
 
@@ -67,13 +74,19 @@ class ReadOptions:
     encoding: str = "utf-8"
     usual: frozenset[str] = frozenset()  # columns of `schema` that need not be there: it is for many tables
     columns: tuple[str, ...] = ()  # those that the table has, in this order; empty: all
+    quote_char: str | None = '"'  # None: a quote is a character as any other
+    skip_rows: int = 0  # lines before the names
+    skip_rows_after_names: int = 0
+    column_names: tuple[str, ...] = ()  # where the file has none
+    sheet: str | None = None
+    range: str | None = None
 
 
 class Option(NamedTuple):
     """A reader option of build.yml: its name as pyarrow has it, how its value looks, the formats that take it."""
 
     name: str
-    shape: str  # "text", "texts", "count", "flag"
+    shape: str  # "text", "texts", "count", "character" (or false)
     formats: tuple[str, ...]
     help: str
     field: str = ""  # of ReadOptions, if it has another name there
@@ -82,13 +95,23 @@ class Option(NamedTuple):
 _CSV = ("csv", "tsv")
 OPTIONS = (
     Option("delimiter", "text", _CSV, "What stands between cells: one ASCII character."),
-    Option("encoding", "text", (*_CSV, "jsonl"), "The file's encoding: utf-8, latin-1, cp1252, utf-16, …"),
-    Option("null_values", "texts", _CSV, "Unquoted cells that are null.", "nulls"),
+    Option("encoding", "text", (*_CSV, "jsonl", "json"), "The file's encoding: utf-8, latin-1, cp1252, utf-16, …"),
+    Option("null_values", "texts", (*_CSV, "excel"), "Unquoted cells that are null; as 'nulls'.", "nulls"),
+    Option("quote_char", "character", _CSV, "What stands around cells: one ASCII character; false: nothing does."),
+    Option("column_names", "texts", (*_CSV, "excel", "npy"), "The columns' names, where the file has none."),
+    Option("skip_rows", "count", (*_CSV, "excel"), "Lines, or rows of a sheet, before the names that are left out."),
+    Option("skip_rows_after_names", "count", _CSV, "Rows after the names that are left out."),
+    Option("sheet", "text", ("excel",), "The sheet, if there are several."),
+    Option("range", "text", ("excel",), "The cells, names included: A3:F20, or A3:F down to the last row."),
 )
 OPTION_NAMES = {option.name: option for option in OPTIONS}
 # Those of pyarrow that are not here, and why.
 REFUSED = {
     "escape_char": "a quote within quotes is doubled; write the file so",
+    "autogenerate_column_names": "name the columns: 'column_names'",
+    "decimal_point": "a number has a point; declare the column utf8, or write the file so",
+    "true_values": "true and false are bools; declare the type bool for 1 and 0",
+    "false_values": "true and false are bools; declare the type bool for 1 and 0",
     "double_quote": "a quote within quotes is always doubled",
     "newlines_in_values": "quoted cells may always hold newlines",
     "ignore_empty_lines": "empty lines are always ignored",
@@ -116,7 +139,7 @@ def format_of(filename: str, maybe: bool = False) -> tuple[str, str] | None:
     known = {**_ENDS, **_MAYBE} if maybe else _ENDS
     if end in _COMPRESSED:
         stem, _, end = stem.rpartition(".")
-        end, known = end.lower(), _TEXT
+        end, known = end.lower(), _MAYBE_TEXT if maybe else _TEXT
     if end not in known or not stem or stem.endswith("/"):
         return None
     return known[end], stem

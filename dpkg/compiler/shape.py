@@ -145,7 +145,8 @@ def _value(yml: YamlFile, option: Option, node: Node) -> Any:
         return yml.texts(node, what)
     if option.shape == "count":
         return yml.count(node, what)
-    return yml.flag(node, what) if option.shape == "flag" else yml.text(node, what)
+    text = yml.text(node, what)
+    return None if option.shape == "character" and yml.is_false(node) else text
 
 
 # Columns

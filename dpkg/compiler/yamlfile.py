@@ -88,6 +88,10 @@ class YamlFile:
     def is_mapping(self, node: Node) -> bool:
         return isinstance(node, yaml.MappingNode)
 
+    def is_false(self, node: Node) -> bool:
+        """Whether it is `false`, and not that text."""
+        return bool(node.tag == "tag:yaml.org,2002:bool") and node.value.lower() == "false"
+
     def flag(self, node: Node, what: str) -> bool:
         """`true` or `false`."""
         text = self.text(node, what).lower()

@@ -450,7 +450,7 @@ def lexed(data: bytes) -> tuple[int, bool]:
 @example(b'"a""\n""b"\n"')
 @example(b'a"b\n"c\n')
 def test_where_rows_end(data: bytes) -> None:
-    assert end_of_rows(pa.py_buffer(data), ",") == lexed(data)
+    assert end_of_rows(pa.py_buffer(data), Place("", ",")) == lexed(data)
 
 
 def test_a_row_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,3 +479,45 @@ def test_a_process_that_stops_reading_ends_cleanly(how: str, tmp_path: Path) -> 
         command = [sys.executable, "-c", STOPS, str(path), how]
         done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
         assert done.returncode in ((0,) if how == "end" else (130, -2)), done.stderr
+
+
+# Options
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("block", [None, 1, 7])
+def test_lines_and_rows_that_are_left_out(scratch: Path, end: str, block: int | None) -> None:
+    lines = ['a title, with a " in it', "", "a,b", '"unit, of', 'a",unit', "1,x", "2,y"]
+    scratch.write_text(end.join(lines) + end, newline="")
+    place = Place(str(scratch), ",", skip=2, skip_after=1)
+    source = CsvSource(place, ReadOptions(), block)
+    assert pa.Table.from_batches(list(source.batches()), source.schema).to_pydict() == {"a": [1, 2], "b": ["x", "y"]}
+    scratch.write_text(end.join([*lines, "3"]) + end, newline="")
+    with pytest.raises(Format, match="line 8: the row has 1 cells, the header 2"):
+        list(CsvSource(place, ReadOptions(), block).batches())
+
+
+def test_names_that_the_file_has_not(scratch: Path) -> None:
+    scratch.write_text("1,x\n2,y\n")
+    assert rows(scratch, ReadOptions(column_names=("n", "t"))) == [{"n": 1, "t": "x"}, {"n": 2, "t": "y"}]
+    with pytest.raises(Format, match=r"line 1: the row has 2 cells, and 'column_names' 1"):
+        rows(scratch, ReadOptions(column_names=("n",)))
+    with pytest.raises(Usage, match="both be named 'n'"):
+        rows(scratch, ReadOptions(column_names=("n", "n")))
+    with pytest.raises(Format, match="has 2 lines, and 'skip_rows' is 3"):
+        rows(scratch, ReadOptions(skip_rows=3))
+    with pytest.raises(Format, match="no header row"):
+        rows(scratch, ReadOptions(skip_rows=2))
+
+
+def test_quotes_of_ones_own(scratch: Path) -> None:
+    scratch.write_text("a,b\n'x,\n''y',\"\n'1',2\"\n")
+    wanted = [{"a": "x,\n'y", "b": '"'}, {"a": "1", "b": '2"'}]
+    assert rows(scratch, ReadOptions(quote_char="'")) == wanted
+    scratch.write_text('a,b\n\'x,"\n"1,2\n')
+    assert rows(scratch, ReadOptions(quote_char=None)) == [{"a": "'x", "b": '"'}, {"a": '"1', "b": "2"}]
+    with pytest.raises(Format, match=r"line 2: a quote \('\) is not closed"):
+        rows(scratch, ReadOptions(quote_char="'"))
+    for bad in ("''", ",", "\n", "é"):
+        with pytest.raises(Usage, match="cannot be a quote"):
+            rows(scratch, ReadOptions(quote_char=bad))

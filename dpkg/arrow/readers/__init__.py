@@ -14,13 +14,15 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import BinaryIO
 
-from dpkg.arrow.options import ColumnRule, ReadOptions, Widened, format_of
-from dpkg.arrow.readers import columnar, parts, spool
+from dpkg.arrow.options import TRANSFORMS, ColumnRule, ReadOptions, Widened, format_of
+from dpkg.arrow.readers import columnar, numpyfiles, parts, spool
 from dpkg.arrow.readers.base import Restart, Source, stream
 from dpkg.arrow.readers.csvlines import Place
 from dpkg.arrow.readers.csvsource import CsvSource
+from dpkg.arrow.readers.jsonlines import lines_in
 from dpkg.arrow.readers.jsonsource import JsonSource
 from dpkg.arrow.readers.picked import Picked
+from dpkg.arrow.readers.records import records_in
 from dpkg.errors import Usage
 
 __all__ = [
@@ -37,7 +39,17 @@ __all__ = [
     "stream",
 ]
 
-FORMATS = ("csv", "tsv", "parquet", "arrow", "jsonl")
+FORMATS = TRANSFORMS
+
+
+_TYPED = {
+    "parquet": columnar.parquet,
+    "arrow": columnar.arrow,
+    "orc": columnar.orc,
+    "npy": numpyfiles.npy,
+    "npz": numpyfiles.npz,
+}
+_JSON = {"jsonl": lines_in, "json": records_in}
 
 
 def open_source(path: str, format: str, options: ReadOptions | None = None) -> Source:
@@ -67,8 +79,8 @@ def open_parts(
     def many(options: ReadOptions) -> parts.Many:
         if format in ("csv", "tsv"):
             return CsvSource([_place(path, format, options, None, i) for i, path in enumerate(paths)], options)
-        if format == "jsonl":
-            return JsonSource(paths, options)
+        if format in _JSON:
+            return JsonSource(paths, options, reader=_JSON[format])
         return parts.Joined(paths, options, lambda path, options: _read(path, format, options, None))
 
     plain = replace(options, columns=())
@@ -100,12 +112,14 @@ def _open(path: str, format: str, options: ReadOptions, codec: str | None) -> So
 
 
 def _read(path: str, format: str, options: ReadOptions, codec: str | None) -> Source:
-    if format == "parquet":
-        return columnar.parquet(path, options)
-    if format == "arrow":
-        return columnar.arrow(path, options)
-    if format == "jsonl":
-        return JsonSource(path, options, codec)
+    if format in _TYPED:
+        return _TYPED[format](path, options)
+    if format in _JSON:
+        return JsonSource(path, options, codec, reader=_JSON[format])
+    if format == "excel":
+        from dpkg.arrow.readers.excel import ExcelSource
+
+        return ExcelSource(path, options)
     return CsvSource(_place(path, format, options, codec), options)
 
 
@@ -113,4 +127,8 @@ def _place(path: str, format: str, options: ReadOptions, codec: str | None, part
     delimiter = options.delimiter or {"csv": ",", "tsv": "\t"}[format]
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
         raise Usage(f"{delimiter!r} cannot be a delimiter", "one ASCII character, such as ';'")
-    return Place(path, delimiter, options.encoding, codec, part)
+    quote = options.quote_char or ""
+    if len(quote) > 1 or not quote.isascii() or quote in (delimiter, "\r", "\n", "\0"):
+        raise Usage(f"{quote!r} cannot be a quote", "one ASCII character other than the delimiter, or 'false' for none")
+    place = Place(path, delimiter, options.encoding, codec, part, quote=quote, names=options.column_names)
+    return replace(place, skip=options.skip_rows, skip_after=options.skip_rows_after_names)

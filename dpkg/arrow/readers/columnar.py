@@ -19,7 +19,7 @@ from dpkg.arrow.readers.files import open_file
 from dpkg.arrow.readers.texts import first_bad
 from dpkg.errors import Format, Usage
 
-PARQUET, ARROW = "Parquet file", "Arrow data"
+PARQUET, ARROW, ORC = "Parquet file", "Arrow data", "ORC file"
 _ROWS = 1 << 16
 _BYTES = 4 << 20  # of a batch, about
 _MAPPED = 64 << 20  # Arrow files with larger batches are mapped, not read
@@ -156,6 +156,25 @@ def parquet(path: str, options: ReadOptions) -> ColumnarSource:
             yield from pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 16).iter_batches(rows)
 
     return ColumnarSource(path, schema, read, options, PARQUET)
+
+
+def orc(path: str, options: ReadOptions) -> ColumnarSource:
+    from pyarrow import orc
+
+    def opened() -> Any:
+        return orc.ORCFile(open_file(path))
+
+    try:
+        schema = opened().schema
+    except BROKEN as e:
+        raise damaged(path, ORC, e) from None
+
+    def read() -> Iterator[pa.RecordBatch]:
+        file = opened()
+        for i in range(file.nstripes):
+            yield from sliced([file.read_stripe(i)], is_file=False)
+
+    return ColumnarSource(path, schema, read, options, ORC)
 
 
 def arrow(path: str, options: ReadOptions) -> ColumnarSource:

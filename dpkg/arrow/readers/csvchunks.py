@@ -19,7 +19,7 @@ from dpkg.errors import Format
 _BLOCK = 2 << 20
 _LONGEST_ROW = 1 << 26
 _LONGEST_HEADER = 1 << 24
-_QUOTE, _LF, _CR = b'"\n\r'
+_LF, _CR = b"\n\r"
 
 
 class Chunks:
@@ -36,21 +36,17 @@ class Chunks:
     def _open(self, place: Place) -> tuple[Text, list[str], Chunk]:
         """The names, and what was read after them."""
         text = Text(place.path, place.encoding, place.codec)
-        data, size = b"", min(self._block, 1 << 16)
-        while True:
-            more = text.read(data, max(size, len(data)))
-            data = more.to_pybytes() if more is not None else data
-            found = header_of(data, place.delimiter, complete=more is None)
-            if found is not None:
-                names, length = found
-                head = Chunk(place, 1, pa.py_buffer(data[:length]))
-                list(head.rows())  # raises what is wrong with it
-                unique(names, f"{place.path}, line 1")
-                return text, names, Chunk(place, head.next_line, pa.py_buffer(data[length:]))
-            if more is None:
-                raise Format(f"{place.path} is empty: it has no header row", "the first row holds the columns' names")
-            if len(data) > _LONGEST_HEADER:
-                raise Format(f"{place.path}, line 1: the header row does not end", 'is a quote (") left open?')
+        start = _Start(place, text, min(self._block, 1 << 16))
+        start.skip_lines(place.skip)
+        if place.names:
+            names = list(place.names)
+        else:
+            line = start.line
+            names = start.row()
+            unique(names, f"{place.path}, line {line}")
+        for _ in range(place.skip_after):
+            start.row()
+        return text, names, Chunk(place, start.line, pa.py_buffer(start.data))
 
     def __iter__(self) -> Iterator[Chunk]:
         for place in self._places:
@@ -66,18 +62,18 @@ class Chunks:
             rest = replace(rest, place=place)
         try:
             while (data := text.read(rest.data.to_pybytes(), max(self._block, rest.data.size))) is not None:
-                chunk, rest = rest.split(data, end_of_rows(data, place.delimiter)[0])
+                chunk, rest = rest.split(data, end_of_rows(data, place)[0])
                 if not chunk.is_blank:
                     yield chunk
                 if rest.data.size > _LONGEST_ROW:
                     message = f"{place.path}, line {rest.line}: a row is longer than {_LONGEST_ROW >> 20} MiB"
-                    raise Format(message, 'is a quote (") left open?')
+                    raise Format(message, f"is a quote ({place.quote}) left open?")
         finally:
             text.close()
         yield from self._last(rest)
 
     def _last(self, rest: Chunk) -> Iterator[Chunk]:
-        cut, is_open = end_of_rows(rest.data, rest.place.delimiter)
+        cut, is_open = end_of_rows(rest.data, rest.place)
         chunk, rest = rest.split(rest.data, cut if is_open else rest.data.size)
         if not chunk.is_blank:
             yield chunk
@@ -85,7 +81,49 @@ class Chunks:
             raise unclosed(rest.place, rest.line)
 
 
-def header_of(data: bytes, delimiter: str, complete: bool) -> tuple[list[str], int] | None:
+class _Start:
+    """The start of a file, of which lines and rows are taken one by one; `data` is what was read after them."""
+
+    def __init__(self, place: Place, text: Text, size: int) -> None:
+        self._place, self._text, self._size = place, text, size
+        self.data, self.line, self._complete = b"", 1, False
+
+    def _more(self) -> bool:
+        """Read on, if there is more."""
+        more = self._text.read(self.data, max(self._size, len(self.data)))
+        self._complete = more is None
+        if more is not None:
+            self.data = more.to_pybytes()
+        if len(self.data) > _LONGEST_HEADER:
+            hint = f"is a quote ({self._place.quote}) left open?" if self._place.quote else ""
+            raise Format(f"{self._place.path}, line {self.line}: the header row does not end", hint)
+        return more is not None
+
+    def skip_lines(self, count: int) -> None:
+        """Raises Format if there are fewer."""
+        for n in range(count):
+            while not (end := re.search(rb"\r\n|\n|\r(?!\Z)" if not self._complete else rb"\r\n|\n|\r|\Z", self.data)):
+                self._more()
+            if self._complete and not self.data:
+                raise Format(f"{self._place.path} has {n} lines, and 'skip_rows' is {count}", "skip fewer")
+            self.data, self.line = self.data[end.end() :], self.line + 1
+
+    def row(self) -> list[str]:
+        """The cells of the next row that is not empty. Raises Format if there is none."""
+        while (found := header_of(self.data, self._place, self._complete)) is None:
+            if not self._more() and header_of(self.data, self._place, True) is None:
+                message = f"{self._place.path} is empty: it has no header row"
+                raise Format(
+                    message, "the first row holds the columns' names; else say them: options: {column_names: [a, b]}"
+                )
+        cells, length = found
+        head = Chunk(self._place, self.line, pa.py_buffer(self.data[:length]))
+        list(head.rows())  # raises what is wrong with it
+        self.data, self.line = self.data[length:], head.next_line
+        return cells
+
+
+def header_of(data: bytes, place: Place, complete: bool) -> tuple[list[str], int] | None:
     """The cells of the first row, and the bytes to its end; None if more is needed."""
     text = data.decode("utf-8", "surrogateescape")
     used: list[str] = []
@@ -96,7 +134,7 @@ def header_of(data: bytes, delimiter: str, complete: bool) -> tuple[list[str], i
             yield line
 
     csv.field_size_limit(1 << 30)
-    for row in csv.reader(lines(), delimiter=delimiter):
+    for row in csv.reader(lines(), **place.dialect):
         end = "".join(used)
         if row and (len(end) < len(text) or complete):
             return row, len(end.encode("utf-8", "surrogateescape"))
@@ -105,21 +143,22 @@ def header_of(data: bytes, delimiter: str, complete: bool) -> tuple[list[str], i
     return None
 
 
-def end_of_rows(data: pa.Buffer, delimiter: str) -> tuple[int, bool]:
+def end_of_rows(data: pa.Buffer, place: Place) -> tuple[int, bool]:
     """Where the last row ends that does, in data that starts with a row; and whether the data ends within quotes.
 
     A quote is special only at the start of a cell. As long as each first quote of a pair is there, or follows the one
     before, a place is within quotes if the number of quotes before it is odd.
     """
     view = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(view == _QUOTE)
+    quote = ord(place.quote or "\0")
+    quotes = np.flatnonzero(view == quote) if place.quote else np.empty(0, np.int64)
     if not len(quotes):
         return _line_end(view, 0, len(view)), False
     opening = quotes[::2]
     before = view[opening - 1]
-    starts = (before == ord(delimiter)) | (before == _LF) | (before == _CR) | (before == _QUOTE)
+    starts = (before == ord(place.delimiter)) | (before == _LF) | (before == _CR) | (before == quote)
     if not (starts | (opening == 0)).all():
-        return _end_by_pattern(view, delimiter)
+        return _end_by_pattern(view, place)
     end = len(view)
     while True:
         end = _line_end(view, 0, end)
@@ -129,11 +168,12 @@ def end_of_rows(data: pa.Buffer, delimiter: str) -> tuple[int, bool]:
         end = int(quotes[count - 1])
 
 
-def _end_by_pattern(view: Any, delimiter: str) -> tuple[int, bool]:
-    pattern = rb'(?:\A|[\r\n%s])"[^"]*+(?:""[^"]*+)*+("?)' % re.escape(delimiter.encode())
+def _end_by_pattern(view: Any, place: Place) -> tuple[int, bool]:
+    delimiter, q = re.escape(place.delimiter.encode()), re.escape(place.quote.encode())
+    pattern = rb"(?:\A|[\r\n%s])%s[^%s]*+(?:%s%s[^%s]*+)*+(%s?)" % (delimiter, q, q, q, q, q, q)
     is_open, outside, start = False, [], 0
     for quoted in re.finditer(pattern, memoryview(view)):
-        outside.append((start, quoted.start() + int(view[quoted.start()] != _QUOTE)))
+        outside.append((start, quoted.start() + int(view[quoted.start()] != ord(place.quote))))
         start, is_open = quoted.end(), not quoted[1]
     if not is_open:
         outside.append((start, len(view)))

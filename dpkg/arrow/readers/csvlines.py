@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,16 @@ class Place:
     codec: str | None = None
     part: int = 0  # of a table of several files
     order: tuple[int, ...] | None = None  # where the columns of the first file stand in this one, if elsewhere
+    quote: str = '"'  # empty where a quote is a character as any other
+    skip: int = 0  # lines before the names
+    skip_after: int = 0  # rows after them
+    names: tuple[str, ...] = ()  # where the file has none
+
+    @property
+    def dialect(self) -> dict[str, Any]:
+        """As Python's csv.reader wants it."""
+        quoting = {"quotechar": self.quote} if self.quote else {"quoting": csv.QUOTE_NONE}
+        return {"delimiter": self.delimiter, **quoting}
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,7 @@ class Chunk:
         """Line and cells of each row. Raises Format for what is not CSV at all."""
         csv.field_size_limit(1 << 30)
         line = self.line
-        reader = csv.reader(self._lines(), delimiter=self.place.delimiter)
+        reader = csv.reader(self._lines(), **self.place.dialect)
         for cells in reader:
             if cells == [NUL]:
                 return
@@ -87,7 +97,9 @@ class Chunk:
         """The lines on which some of the rows start; the first is row 0."""
         wanted = set(rows)
         data = self.data.to_pybytes()
-        if not any(mark in data for mark in (b'"', b"\r", b"\n\n")) and not data.startswith(b"\n"):
+        if not any(
+            mark in data for mark in (self.place.quote.encode() or b"\r", b"\r", b"\n\n")
+        ) and not data.startswith(b"\n"):
             return {row: self.line + row for row in wanted}
         return {row: line for row, (line, _) in enumerate(self.rows()) if row in wanted}
 
@@ -96,14 +108,17 @@ class Chunk:
         for line, cells in self.rows():
             if len(cells) != width:
                 raise Format(
-                    f"{self.place.path}, line {line}: the row has {len(cells)} cells, the header {width}",
+                    f"{self.place.path}, line {line}: the row has {len(cells)} cells, "
+                    + (f"and 'column_names' {width}" if self.place.names else f"the header {width}"),
                     "is a cell with the delimiter in it not quoted?",
                 )
         raise Format(f"{self.place.path}, line {self.line} or after: {otherwise}")
 
 
 def unclosed(place: Place, line: int) -> Format:
-    return Format(f'{place.path}, line {line}: a quote (") is not closed', "close it, or double it if it is text")
+    return Format(
+        f"{place.path}, line {line}: a quote ({place.quote}) is not closed", "close it, or double it if it is text"
+    )
 
 
 def physical_lines(text: str) -> Iterator[str]:

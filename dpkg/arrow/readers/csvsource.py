@@ -64,7 +64,7 @@ class CsvSource:
         place = self._place = places[0]
         self.part, self._many = 0, len(places) > 1
         self._chunks = Chunks(places, block)
-        self._parser = _Parser(len(self._chunks.names), place.delimiter, options.nulls)
+        self._parser = _Parser(len(self._chunks.names), place, options.nulls)
         names = self._chunks.names
         rules = rules_of(options, names, place.path)
         self._columns = [_Column(r.name or name, _declared(r)) for name, r in zip(names, rules, strict=True)]
@@ -190,10 +190,12 @@ class CsvSource:
 class _Parser:
     """Arrow's parser over a chunk: every cell a string, only nulls are decided."""
 
-    def __init__(self, width: int, delimiter: str, nulls: tuple[str, ...]) -> None:
+    def __init__(self, width: int, place: Place, nulls: tuple[str, ...]) -> None:
         csv = pa.csv
         self._names = [str(i) for i in range(width)]
-        self._parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+        self._parse = csv.ParseOptions(
+            delimiter=place.delimiter, quote_char=place.quote or False, newlines_in_values=True
+        )
         self._convert = csv.ConvertOptions(
             column_types=dict.fromkeys(self._names, pa.string()),
             null_values=list(nulls),

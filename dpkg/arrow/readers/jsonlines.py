@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, count, islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,13 +33,14 @@ class Lines:
     start: int
     data: bytes
     part: int = 0  # of a table of several files
+    numbers: tuple[int, ...] = ()  # of the lines, where they do not follow one another
 
     def where(self, line: int) -> str:
         return f"{self.path}, line {line}"
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Without the empty ones."""
-        for number, line in enumerate(self.data.split(b"\n"), self.start):
+        for number, line in zip(chain(self.numbers, count(self.start)), self.data.split(b"\n"), strict=False):
             if line.strip(b" \t\r"):
                 yield number, line
 

@@ -1,9 +1,9 @@
-"""JSON lines as a `Source`."""
+"""JSON lines, or a list of records, as a `Source`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -42,11 +42,16 @@ class JsonSource:
     is from."""
 
     def __init__(
-        self, path: str | Sequence[str], options: ReadOptions, codec: str | None = None, block: int = _BLOCK
+        self,
+        path: str | Sequence[str],
+        options: ReadOptions,
+        codec: str | None = None,
+        block: int = _BLOCK,
+        reader: Callable[[str, str, str | None, int, int], Iterator[Lines]] = lines_in,
     ) -> None:
         self._paths = [path] if isinstance(path, str) else list(path)
         self._path, self._options, self._codec, self._block = self._paths[0], options, codec, block
-        self.part = 0
+        self._reader, self.part = reader, 0
         self._declared = {name: rule for name, rule in options.schema.items() if type_of(rule) is not None}
         self._types: Types | None = None
         self._by_hand: set[str] = set()  # declared columns that Arrow's reader does not take
@@ -92,7 +97,7 @@ class JsonSource:
 
     def _lines(self) -> Iterator[Lines]:
         for part, path in enumerate(self._paths):
-            yield from lines_in(path, self._options.encoding, self._codec, self._block, part)
+            yield from self._reader(path, self._options.encoding, self._codec, self._block, part)
 
     def _rules(self) -> list[ColumnRule]:
         return rules_of(self._options, list(self._known()), self._path)
