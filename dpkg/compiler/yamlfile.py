@@ -94,15 +94,15 @@ class YamlFile:
 
     def flag(self, node: Node, what: str) -> bool:
         """`true` or `false`."""
-        text = self.text(node, what).lower()
-        if text not in ("true", "false"):
+        text = self.text(node, what)
+        if node.tag != "tag:yaml.org,2002:bool":
             raise self.error(node, f"{what} is true or false, not '{text[:40]}'")
-        return text == "true"
+        return text.lower() in ("true", "yes", "on")
 
     def count(self, node: Node, what: str) -> int:
         """A whole number that is not negative."""
         text = self.text(node, what)
-        if not (text.isascii() and text.isdigit() and len(text) < 16):
+        if node.tag != "tag:yaml.org,2002:int" or not (text.isdigit() and len(text) < 16) or text != str(int(text)):
             raise self.error(node, f"{what} is a whole number, not '{text[:40]}'", "0, 1, 2, …")
         return int(text)
 

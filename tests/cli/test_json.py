@@ -225,7 +225,7 @@ def test_integers_are_exact(dpk: Callable[..., Any], store: Any) -> None:
     said = dpk("show", "acme/big/t", "--json").out
     assert f'"head": [{{"n": {most}}}, {{"n": {-most - 1}}}]' in said
     assert f'"row": {{"n": {most}}}' in dpk("read-table", "acme/big/t", "--json").out
-    texts = [path.read_text("utf-8") for path in schemas.OUT.glob("*.json")]
+    texts = [path.read_text("utf-8") for path in schemas.OUT.glob("*.json") if "yml" not in path.name]
     bounds = [json.loads(f"[{b}]") for text in texts for b in re.findall(r'imum": (-?\d+)', text)]
     assert {abs(b) for (b,) in bounds} == {2**53 - 1}
     assert sum(text.count('"integer"') for text in texts) * 2 == len(bounds)
