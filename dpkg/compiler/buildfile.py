@@ -22,13 +22,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from dpkg.compiler import grammar
 from dpkg.compiler.globs import from_files
 from dpkg.compiler.plan import Item, Path, Plan, disk_name, make_plan, stamp
+from dpkg.compiler.remote import Remote
 from dpkg.compiler.shape import shaped
 from dpkg.compiler.yamlfile import YamlFile
 from dpkg.errors import NotFound, Usage
+from dpkg.store.download import is_url, shown
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -122,7 +125,9 @@ class Planner:
         self.items.append(item if self.raw else shaped(self.yml, entry, item))
 
     def local(self, node: Node, text: str) -> str:
-        """A path that a build.yml names, as one of this machine."""
+        """A path that a build.yml names, or a URL of a file here, as a path of this machine."""
+        if text.startswith("file://"):
+            text = unquote(text.removeprefix("file://").removeprefix("localhost"))
         return os.path.join(os.path.dirname(self.yml.path), disk_name(text))
 
 
@@ -137,6 +142,13 @@ def _folder(planner: Planner, entry: Entry) -> None:
 def _file(planner: Planner, entry: Entry) -> None:
     yml, node = planner.yml, entry.own["file"][1]
     text = yml.text(node, "'file'")
+    if is_url(text) and not text.startswith("file://"):
+        try:
+            item = planner.item(entry, shown(text))
+        except Usage as e:
+            raise yml.error(node, e.message, e.hint) from None
+        planner.add(entry, item._replace(origin=Remote(text)))
+        return
     source = planner.local(node, text)
     try:
         found = os.stat(source)

@@ -15,6 +15,7 @@ from dpkg.arrow.options import format_of
 from dpkg.compiler.plan import UNKNOWN, joint_stamp, package_name, stamp
 from dpkg.compiler.shape import shaped
 from dpkg.errors import NotFound, Storage
+from dpkg.store.download import is_url
 
 if TYPE_CHECKING:
     from typing import Any
@@ -63,6 +64,9 @@ def from_files(planner: Planner, entry: Entry) -> None:
     """The items of an entry with `files`."""
     yml, node = planner.yml, entry.own["files"][1]
     text = yml.text(node, "'files'")
+    if is_url(text):
+        hint = "name its files one by one in 'file', or bring them here first"
+        raise yml.error(node, "a pattern is for files of this machine, not for URLs", hint)
     found = sorted(_matching(planner.local(node, ""), text), key=lambda names: [os.fsencode(n) for n in names])
     if not found:
         hint = "a pattern is relative to build.yml; * stands for any part of a name, ** for any folders"

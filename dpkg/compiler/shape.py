@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from dpkg.arrow.readers.declared import converter
 from dpkg.arrow.typenames import parse_type
 from dpkg.compiler import grammar
 from dpkg.errors import DpkgError, Usage
+from dpkg.store.download import name_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -51,7 +51,7 @@ def _format(yml: YamlFile, entry: Entry, item: Item, whole: bool) -> str | None:
         return None
     if transform:
         return None if transform == "id" else transform
-    known = format_of(os.path.basename(item.source), maybe=whole or wanted == "table")
+    known = format_of(name_of(item.source), maybe=whole or wanted == "table")
     return known[0] if known else None
 
 

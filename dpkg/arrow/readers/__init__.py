@@ -9,16 +9,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from dpkg.arrow.options import TRANSFORMS, ColumnRule, ReadOptions, Widened, format_of
 from dpkg.arrow.readers import columnar, numpyfiles, parts, spool
 from dpkg.arrow.readers.base import Restart, Source, stream
 from dpkg.arrow.readers.csvlines import Place
 from dpkg.arrow.readers.csvsource import CsvSource
+from dpkg.arrow.readers.files import codec_of
 from dpkg.arrow.readers.jsonlines import lines_in
 from dpkg.arrow.readers.jsonsource import JsonSource
 from dpkg.arrow.readers.picked import Picked
@@ -33,6 +34,7 @@ __all__ = [
     "Source",
     "Widened",
     "format_of",
+    "open_copy",
     "open_parts",
     "open_source",
     "open_stream",
@@ -86,6 +88,16 @@ def open_parts(
     plain = replace(options, columns=())
     source = parts.partitioned(many, plain, names, values, where)
     return Picked(source, options.columns, where) if options.columns else source
+
+
+def open_copy(
+    fill: Callable[[IO[bytes]], None], format: str, options: ReadOptions | None, name: str, file: str
+) -> Source:
+    """What `fill` writes into a temporary file, as a source; `name` is for messages, `file` the original file's name.
+
+    Close the source to remove the file.
+    """
+    return spool.Spooled(fill, options or ReadOptions(), format, name, codec_of(file), _open)
 
 
 def open_stream(

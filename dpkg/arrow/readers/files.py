@@ -35,10 +35,15 @@ def failed(path: str, e: OSError) -> NotFound | Storage:
     return Storage(f"{path} cannot be read: {e.strerror or e}", f"{hint}, then try again")
 
 
+def codec_of(name: str) -> str | None:
+    """How a file is compressed, by its name's end."""
+    return _CODECS.get(os.path.splitext(name)[1].lower())
+
+
 def open_text(path: str, codec: str | None = None) -> Any:
     """A file as a stream of its decompressed bytes, as its name's end (or `codec`) says."""
     raw = open_file(path)
-    codec = codec or _CODECS.get(os.path.splitext(path)[1].lower())
+    codec = codec or codec_of(path)
     return pa.CompressedInputStream(raw, codec) if codec else raw
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -52,7 +52,8 @@ def open_stream(stream: BinaryIO, options: ReadOptions, format: str | None, name
     if format == "arrow" and head[:4] == _STREAM:
         return _one_pass(_Rejoined(head, stream), options, name)
     codec = next((codec for magic, codec in MAGIC.items() if head.startswith(magic)), None)
-    return _Spooled(_Rejoined(head, stream), options, format, name, codec, open_file)
+    whole = _Rejoined(head, stream)
+    return Spooled(lambda out: shutil.copyfileobj(whole, out, 1 << 20), options, format, name, codec, open_file)
 
 
 def _one_pass(stream: _Rejoined, options: ReadOptions, name: str) -> Source:
@@ -71,20 +72,29 @@ def _one_pass(stream: _Rejoined, options: ReadOptions, name: str) -> Source:
     return ColumnarSource(name, reader.schema, read, options, ARROW)
 
 
-class _Spooled:
-    """A source over a temporary file, which goes with it; messages name the stream."""
+class Spooled:
+    """A source over a temporary file that `fill` writes, and which goes with it; messages say `name` for it."""
 
     def __init__(
-        self, stream: _Rejoined, options: ReadOptions, format: str, name: str, codec: str | None, open_file: Any
+        self,
+        fill: Callable[[Any], None],
+        options: ReadOptions,
+        format: str,
+        name: str,
+        codec: str | None,
+        open_file: Any,
     ) -> None:
         self._name = name
         self._file = tempfile.NamedTemporaryFile(prefix="dpkg-")  # noqa: SIM115
         try:
-            shutil.copyfileobj(stream, self._file, 1 << 20)
+            fill(self._file)
             self._file.flush()
         except OSError as e:
             self._file.close()
             raise failed(f"{name}, on its way to {self._file.name},", e) from None
+        except BaseException:
+            self._file.close()
+            raise
         try:
             self._source: Source = open_file(self._file.name, format, options, codec)
         except DpkgError as e:
