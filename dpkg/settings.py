@@ -14,7 +14,9 @@ beside its objects, which wins. `store` is the user's only.
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from dpkg import address
@@ -132,6 +134,44 @@ def author(config: dict[str, str]) -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
+
+
+def git(folder: str, *words: str, seconds: float = 10) -> str | None:
+    """What git says of the repository around a folder; None where it fails, takes too long, or is not there.
+
+    It changes nothing, runs no hook, and no variable of the environment leads it elsewhere.
+    """
+    import subprocess
+
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    ask = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", folder, *words]
+    try:
+        found = subprocess.run(
+            ask, stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=seconds, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return None if found.returncode else found.stdout.decode(errors="replace")
+
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+def expand_variables(text: str, whole: Callable[[str], str] = str, part: Callable[[str], str] = str) -> str:
+    """`text` with each `${NAME}` replaced by that variable of the environment: by `whole` of it where it is all of the
+    text, else by `part`. Raises Usage, naming the variable that is not set, or what is no name; never a value."""
+
+    def value(name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise Usage(f"'${{{name[:40]}}}' names no variable of the environment", "write ${NAME}")
+        found = os.environ.get(name)
+        if not found:
+            raise Usage(f"the variable {name} is not set in the environment", f"set it: export {name}=…")
+        return found
+
+    if found := _VARIABLE.fullmatch(text):
+        return whole(value(found.group(1)))
+    return _VARIABLE.sub(lambda match: part(value(match.group(1))), text)
 
 
 def load(store_url: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -64,15 +63,13 @@ def build(package: str, path: str, *, message: str = "", raw: bool = False, stor
     that is not unique, Conflict if someone else moved the branch meanwhile, or the package is
     here in part only. Nothing is published then.
     """
-    from dpkg import __version__
     from dpkg.compiler import make_plan
+    from dpkg.compiler.provenance import made_by
     from dpkg.compiler.statcache import compile_changed
 
     name = _package(package)
     plan = make_plan(path, raw)
     repository = Repository(store, create=True)
-    source = os.fsencode(os.path.basename(os.path.abspath(path))).decode(errors="replace")  # whatever the locale says
-    provenance = {"source": source, "tool": f"dpkg {__version__}"}
     parts.refuse(repository, name, repository.tip(name))
     for _ in range(_ATTEMPTS):
         tail = repository.start(name)
@@ -81,6 +78,7 @@ def build(package: str, path: str, *, message: str = "", raw: bool = False, stor
         report = compile_changed(repository.odb, plan, name, tree)
         if old is not None and tree == report.tree:
             return Built(name, old, report.tree, False, repository.url, report.entries)
+        provenance = made_by(plan, report.entries)
         new = repository.make_commit(report.tree, (old,) if old else (), message, provenance=provenance)
         try:
             repository.move(name, new, old, f"build: {message}" if message else "build", tail=tail)

@@ -23,11 +23,13 @@ COMMAND = Command(
     (
         Arg("expr", "owner/name[@revision][/path]", completes="expr"),
         Opt("-n --rows", "rows of a table, or lines of a file (default: 10)", int, "N"),
+        Opt("--provenance", "how the commit was made: its sources, its build.yml, git's commit, versions", view=True),
         STORE,
     ),
     examples=(
         ("Show a package and its newest commit:", "dpk show acme/shop"),
         ("Show a table as of a tag, with three rows:", "dpk show acme/shop@v1/sales -n 3"),
+        ("Show what a commit was built from:", "dpk show acme/shop@v1 --provenance"),
     ),
     see=("ls", "log", "cat-object"),
 )
@@ -133,13 +135,17 @@ def _text(repository: Repository, oid: Oid, lines: int) -> str | None:
     return None if "\0" in text else "\n".join(text.splitlines()[:lines])
 
 
-def render(result: Shown) -> Iterator[Parts]:
+def render(result: Shown, provenance: bool = False) -> Iterator[Parts]:
     whole = result.type == "tree" and result.oid == result.tophash
     yield (("bold", result.expr), f"  {'package' if whole else result.type}")
     yield ("tophash  " if whole else "oid      ", result.oid)
     if whole:
         yield ("commit   ", ("yellow", result.commit))
         yield f"by       {result.author}, {when(result.time)}"
+    if provenance:
+        yield ""
+        yield from _render_provenance(result.provenance)
+        return
     if result.metadata is not None:
         import json
 
@@ -148,6 +154,23 @@ def render(result: Shown) -> Iterator[Parts]:
         yield ""
         yield from (f"    {line}".rstrip() for line in result.message.splitlines())
     yield from {"tree": _render_tree, "table": _render_table, "blob": _render_blob}[result.type](result)
+
+
+def _render_provenance(provenance: Any) -> Iterator[Parts]:
+    """As YAML, whatever it is: commits of others may say anything."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Texts of several lines as they are."""
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, "|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    if not provenance:
+        yield "nothing is recorded"
+        return
+    yield from yaml.dump(provenance, Dumper=Dumper, allow_unicode=True, width=1 << 20).splitlines()
 
 
 def _render_tree(result: Shown) -> Iterator[Parts]:

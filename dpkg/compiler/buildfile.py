@@ -26,7 +26,7 @@ from urllib.parse import unquote
 
 from dpkg.compiler import grammar
 from dpkg.compiler.globs import from_files
-from dpkg.compiler.plan import Item, Path, Plan, disk_name, make_plan, stamp
+from dpkg.compiler.plan import BuildFile, Item, Path, Plan, disk_name, make_plan, stamp
 from dpkg.compiler.remote import Remote
 from dpkg.compiler.shape import shaped
 from dpkg.compiler.yamlfile import YamlFile
@@ -50,7 +50,8 @@ def plan_buildfile(path: str, raw: bool = False) -> Plan:
         raise yml.error(yml.root, "'contents' is missing", "it holds an entry for each table or file")
     planner = Planner(yml, raw)
     planner.contents(top["contents"][1], (), (_down(top),))
-    return make_plan(planner.items, os.path.dirname(path), planner.folders, path=path, began=began)
+    build = BuildFile(os.path.basename(path), yml.data)
+    return make_plan(planner.items, os.path.dirname(path), planner.folders, path=path, began=began, build=build)
 
 
 def _down(fields: Fields) -> Fields:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+from blake3 import blake3
 
 from dpkg import progress
 from dpkg.compiler.plan import UNKNOWN, Item, Path, Plan, size_in, stamp
@@ -14,6 +16,7 @@ from dpkg.errors import CheckFailed, DpkgError, Format, NotFound, Usage
 from dpkg.index import build_tree
 from dpkg.objects.node import InnerEntry, TreeEntry
 from dpkg.odb import is_remote
+from dpkg.oid import Oid
 from dpkg.store.local import failure
 from dpkg.threads import some_ahead
 
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
     from dpkg.odb.small import SmallBlobs
-    from dpkg.oid import Oid
 
 SMALL = 256 << 10  # bytes; blobs of at most this are read whole, and stored several at a time
+_BLOCK = 1 << 20
 _BATCH, _BATCH_BYTES = 256, 1 << 20  # blobs at a time, where no network is between
 _WORKERS, _REMOTE_WORKERS = 2, 16
 Task = Sequence[Item]  # several small blobs, or one of anything
@@ -32,8 +35,16 @@ Done = tuple["Compiled", bytes]  # and the file's stamp, if it was the same befo
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """A file that was read: the BLAKE3 and number of its bytes."""
+
+    blake3: Oid
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
-    """One entry made from one file."""
+    """One entry made from one file, or from several."""
 
     path: str
     type: str
@@ -42,6 +53,7 @@ class Compiled:
     bytes: int
     source: str
     widened: tuple[Widened, ...] = ()
+    read: tuple[Read, ...] = ()  # of a table: the files that it was read from; none if one changed meanwhile
 
 
 @dataclass(frozen=True)
@@ -106,7 +118,9 @@ def _work(odb: Odb, small: SmallBlobs, task: Task) -> list[Done]:
         return _blobs(odb, small, task)
     (item,) = task
     done = _compile(odb, item)
-    return [(done, _still(item))]
+    read = _files(item) if done.type == "table" else ()
+    found = _still(item)
+    return [(replace(done, read=read) if found != UNKNOWN else done, found)]
 
 
 def _compile(odb: Odb, item: Item) -> Compiled:
@@ -115,6 +129,24 @@ def _compile(odb: Odb, item: Item) -> Compiled:
         return Compiled(item.name, "blob", oid, 0, size, item.source)
     oid, table, widened = compile_table(odb, item)
     return Compiled(item.name, "table", oid, table.rows, table.bytes, item.source, widened)
+
+
+def _files(item: Item) -> tuple[Read, ...]:
+    """The files of a table, which have just been read."""
+    try:
+        return tuple(_hashed(path) for path in (item.origin.files() if item.origin else (item.source,)))
+    except OSError:
+        return ()
+
+
+def _hashed(path: str) -> Read:
+    hasher, block, size = blake3(), bytearray(_BLOCK), 0
+    view = memoryview(block)
+    with open(path, "rb", buffering=0) as file:
+        while count := file.readinto(block):
+            hasher.update(view[:count])
+            size += count
+    return Read(Oid(hasher.hexdigest()), size)
 
 
 def _still(item: Item) -> bytes:

@@ -50,6 +50,12 @@ class Parts:
     def said(self) -> Any:
         return []  # the paths are in the stamp, and the values in the paths
 
+    def files(self) -> Sequence[str]:
+        return self.paths
+
+    def source(self) -> dict[str, Any]:
+        return {}
+
     def rows(self, odb: Odb, item: Item) -> Source:
         from dpkg.arrow.readers import open_parts
 

@@ -69,6 +69,14 @@ class Origin(Protocol):
         """All that decides what it gives beside the item's own members and what `stamp` covers, as JSON."""
         ...
 
+    def files(self) -> Sequence[str]:
+        """The files that are read, for provenance."""
+        ...
+
+    def source(self) -> dict[str, Any]:
+        """Where there are no files: what is read, for provenance, as canonical JSON without secrets."""
+        ...
+
     def rows(self, odb: Odb, item: Item) -> Source:
         """A table's rows."""
         ...
@@ -97,6 +105,13 @@ class Item(NamedTuple):
         return "/".join(self.path)
 
 
+class BuildFile(NamedTuple):
+    """The build.yml of a plan: its name, and its bytes."""
+
+    name: str
+    data: bytes
+
+
 @dataclass(frozen=True)
 class Plan:
     """Items with distinct paths, none inside another; and user metadata of folders, by path."""
@@ -106,10 +121,17 @@ class Plan:
     path: str = ""  # what was asked for, absolute
     prefix: str = ""  # what the path of a source begins with
     began: int = 0  # when the first stamp was taken, in ns
+    build: BuildFile | None = None
 
 
 def make_plan(
-    items: list[Item], root: str, folders: Mapping[Path, Item] | None = None, *, path: str, began: int
+    items: list[Item],
+    root: str,
+    folders: Mapping[Path, Item] | None = None,
+    *,
+    path: str,
+    began: int,
+    build: BuildFile | None = None,
 ) -> Plan:
     """A plan of some items; `root` is the folder that a build.yml would be in, `path` what was asked for.
 
@@ -128,7 +150,7 @@ def make_plan(
         for n in range(1, len(folder) + 1):
             if folder[:n] in taken:
                 raise _clash([taken[folder[:n]], item], items, root)
-    return Plan(tuple(items), folders or {}, os.path.abspath(path), os.path.join(root, ""), began)
+    return Plan(tuple(items), folders or {}, os.path.abspath(path), os.path.join(root, ""), began, build)
 
 
 def _check_names(item: Item, names: Path) -> None:
@@ -189,6 +211,11 @@ def package_name(path: str, name: str) -> str:
         shown = os.fsencode(path).decode(errors="backslashreplace")
         hint = f"rename the file, or leave it out with a pattern in {IGNORE_FILE}"
         raise Format(f"the file name '{shown}' is not valid UTF-8", hint) from None
+
+
+def package_text(name: str) -> str:
+    """A file's name to be shown or written down, whatever it is, and whatever the locale."""
+    return name if name.isascii() else os.fsencode(name).decode(errors="replace")
 
 
 def disk_name(name: str) -> str:

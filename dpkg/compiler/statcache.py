@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
-from dpkg.compiler.compile import Compiled, Report, compile_plan
+from dpkg.compiler.compile import Compiled, Read, Report, compile_plan
 from dpkg.compiler.plan import UNKNOWN, size_in, times_in
 from dpkg.errors import Corrupt, DpkgError, NotFound
 from dpkg.index import walk
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 OPTION_FIELDS = fields(ReadOptions)
 STAT_CACHES = "derived/stat-cache/"
 READING = "1"  # to be changed when the same file gives another table than before
-_FORM = 2
+_FORM = 3
 _STAMP, _OID = 32, 32  # bytes
+_Table = tuple[int, int, tuple[Widened, ...], tuple[Read, ...]]  # rows, bytes, what was widened, its files
 _SECOND = 1_000_000_000  # ns
 _COARSE, _FINE = (
     2 * _SECOND,
@@ -75,9 +76,9 @@ class StatCache:
         shape: str = "",
         names: Sequence[str] = (),
         records: bytes | bytearray = b"",
-        tables: Mapping[str, tuple[int, int, tuple[Widened, ...]]] | None = None,
+        tables: Mapping[str, _Table] | None = None,
     ) -> None:
-        """`names` of sources, the stamp and oid of each as `records`; of tables, by name, rows, bytes and what was widened."""
+        """`names` of sources, the stamp and oid of each as `records`; more of tables, by name."""
         self.tree, self.shape = tree, shape
         self._names, self._records, self._tables = names, records, tables or {}
 
@@ -89,7 +90,7 @@ class StatCache:
             records += stamp
             records += entry.oid.raw
         tables = {
-            name: (e.rows, e.bytes, e.widened)
+            name: (e.rows, e.bytes, e.widened, e.read)
             for name, e in zip(names, report.entries, strict=True)
             if e.type == "table"
         }
@@ -99,7 +100,8 @@ class StatCache:
         """A line of JSON with the `path` that was built, the names with a zero byte between two, the records, and their digest."""
         names = "\0".join(self._names).encode(errors="surrogateescape")
         tables = {
-            name: (rows, size, [_plain(w) for w in widened]) for name, (rows, size, widened) in self._tables.items()
+            name: (rows, size, [_plain(w) for w in widened], [(r.blake3, r.bytes) for r in read])
+            for name, (rows, size, widened, read) in self._tables.items()
         }
         head = {
             "form": _FORM,
@@ -136,8 +138,8 @@ class StatCache:
         if len(records) != len(names) * (_STAMP + _OID):
             raise ValueError("damaged")
         tables = {
-            name: (int(rows), int(size), tuple(Widened(*w) for w in widened))
-            for name, (rows, size, widened) in head["tables"].items()
+            name: (int(rows), int(size), tuple(Widened(*w) for w in widened), _read(read))
+            for name, (rows, size, widened, read) in head["tables"].items()
         }
         return cls(head["tree"], head["shape"], names, records, tables)
 
@@ -163,8 +165,12 @@ class StatCache:
             return Compiled(path, "blob", oid, 0, size_in(item.stamp), item.source)
         if name not in self._tables:
             return None
-        rows, size, widened = self._tables[name]
-        return Compiled(item.name, "table", oid, rows, size, item.source, widened)
+        rows, size, widened, read = self._tables[name]
+        return Compiled(item.name, "table", oid, rows, size, item.source, widened, read)
+
+
+def _read(said: list[tuple[str, int]]) -> tuple[Read, ...]:
+    return tuple(Read(Oid(digest), int(size)) for digest, size in said)
 
 
 def _is_old(stamp: bytes, began: int) -> bool:

@@ -33,6 +33,7 @@ class YamlFile:
             raise Storage(f"cannot read '{path}': {e.strerror}") from None
         if len(data) > MAX_BYTES:
             raise Usage(f"{path} is larger than {MAX_BYTES >> 20} MiB")
+        self.data = data
         try:
             self._check_events(data)
             self.root: Node | None = yaml.compose(data, yaml.CSafeLoader)

@@ -62,7 +62,7 @@ def test_the_parent_is_the_branch_before(src: Path, store: str) -> None:
     second = dpkg.build(PKG, str(src), message="corrected", store=store)
     commit = Repository(store).commit(second.commit)
     assert (commit.parents, commit.message, commit.author) == ((first.commit,), "corrected", "Ada <ada@example.com>")
-    assert commit.provenance == {"source": "src", "tool": f"dpkg {dpkg.__version__}"}
+    assert (commit.provenance["source"], commit.provenance["tool"]) == ("src", f"dpkg {dpkg.__version__}")
     (src / "t.csv").write_text("a,b\n1,x\n2,y\n")
     third = dpkg.build(PKG, str(src), store=store)  # back to what it was: new to its parent, equal in content
     assert (third.created, third.tophash) == (True, first.tophash)
