@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _PORCELAIN = (
     "build",
+    "check",
     "completion",
     "config",
     "diff",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from dpkg.data import load as load
     from dpkg.errors import DpkgError as DpkgError
     from dpkg.porcelain._build import build as build
+    from dpkg.porcelain._check import check as check
     from dpkg.porcelain._completion import completion as completion
     from dpkg.porcelain._config import config as config
     from dpkg.porcelain._diff import diff as diff

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING
@@ -317,10 +317,11 @@ class Repository:
         message: str,
         author: str | None = None,
         provenance: dict[str, Any] | None = None,
+        checks: Sequence[Any] = (),
     ) -> Oid:
         """Store a commit object, once what it reaches is durable; no ref moves."""
         self.odb.sync()
-        made = Commit(tree, parents, author or self.author(), int(time.time()), message, provenance or {}, [])
+        made = Commit(tree, parents, author or self.author(), int(time.time()), message, provenance or {}, list(checks))
         return self.odb.write("commit", made.encode())
 
     def start(self, package: str, branch: str = MAIN) -> RefEntry:

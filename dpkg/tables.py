@@ -45,11 +45,7 @@ def write_table(
 
     Raises Format for types and values that a table cannot hold, CheckFailed for a key that is not unique.
     """
-    canonical = Schema.from_arrow(schema)
-    plain = gathered(p for b in batches for p in normalise(b, canonical))
-    if key:
-        check_key(canonical, key)  # before anything is read
-        plain = sort_by_key(plain, canonical, key)
+    canonical, plain = plain_rows(schema, batches, key)
     cutter = Cutter(canonical, key)
     index = _TableIndex(odb, canonical)
     for made in _encoded(odb, cutter.cut(plain), canonical):
@@ -59,6 +55,18 @@ def write_table(
     root = index.finish()
     table = Table(canonical.json, key, cutter.target_rows, root.rows, root.bytes, root.oid)
     return odb.write("table", table.encode()), table
+
+
+def plain_rows(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], key: tuple[str, ...] = ()
+) -> tuple[Schema, Iterator[pa.RecordBatch]]:
+    """The schema of a table and its rows in order, as plain batches. Raises as `write_table` does."""
+    canonical = Schema.from_arrow(schema)
+    plain = gathered(p for b in batches for p in normalise(b, canonical))
+    if key:
+        check_key(canonical, key)  # before anything is read
+        plain = sort_by_key(plain, canonical, key)
+    return canonical, plain
 
 
 def _encoded(odb: Odb, fragments: Iterable[Rows], schema: Schema) -> Iterator[Made]:

@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from dpkg.porcelain._build import build as build
+    from dpkg.porcelain._check import check as check
     from dpkg.porcelain._completion import completion as completion
     from dpkg.porcelain._config import config as config
     from dpkg.porcelain._diff import diff as diff
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "build",
+    "check",
     "completion",
     "config",
     "diff",

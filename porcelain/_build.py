@@ -13,7 +13,9 @@ from dpkg.names import parse_expr
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
-    from dpkg.compiler.compile import Compiled
+    from dpkg.checks.running import Result
+    from dpkg.compiler.compile import Compiled, Report
+    from dpkg.compiler.plan import Plan
     from dpkg.oid import Oid
 
 COMMAND = Command(
@@ -54,15 +56,17 @@ class Built:
     created: bool
     store: str
     entries: tuple[Compiled, ...]
+    checks: tuple[Result, ...] = ()
 
 
 def build(package: str, path: str, *, message: str = "", raw: bool = False, store: str | None = None) -> Built:
     """Compile `path` into `package`; a store is made where there is none.
 
     Raises NotFound for a missing path, Usage for a plan that does not work, Format for files that break their shape, CheckFailed for a key
-    that is not unique, Conflict if someone else moved the branch meanwhile, or the package is
+    that is not unique and for checks that do not hold, Conflict if someone else moved the branch meanwhile, or the package is
     here in part only. Nothing is published then.
     """
+    from dpkg.checks.report import entries
     from dpkg.compiler import make_plan
     from dpkg.compiler.provenance import made_by
     from dpkg.compiler.statcache import compile_changed
@@ -76,18 +80,33 @@ def build(package: str, path: str, *, message: str = "", raw: bool = False, stor
         old = repository.tip(name)
         tree = repository.commit(old).tree if old else None
         report = compile_changed(repository.odb, plan, name, tree)
+        results = _checked(repository, plan, report, tree)
         if old is not None and tree == report.tree:
-            return Built(name, old, report.tree, False, repository.url, report.entries)
-        provenance = made_by(plan, report.entries)
-        new = repository.make_commit(report.tree, (old,) if old else (), message, provenance=provenance)
+            return Built(name, old, report.tree, False, repository.url, report.entries, results)
+        kept = entries(results) if results else []
+        parents, provenance = (old,) if old else (), made_by(plan, report.entries)
+        new = repository.make_commit(report.tree, parents, message, provenance=provenance, checks=kept)
         try:
             repository.move(name, new, old, f"build: {message}" if message else "build", tail=tail)
-            return Built(name, new, report.tree, True, repository.url, report.entries)
+            return Built(name, new, report.tree, True, repository.url, report.entries, results)
         except Conflict as e:
             if repository.tip(name) != old:
                 raise Conflict(e.message, f"look at it ('dpk log {name}'), then build again: that adds to it") from None
             # else gc was here: what was found stored may be gone, so look again
     raise Conflict(f"the log of '{name}' does not stop moving", "try again later")
+
+
+def _checked(repository: Repository, plan: Plan, report: Report, before: Oid | None) -> tuple[Result, ...]:
+    """What became of the checks that a plan declares. Raises CheckFailed if one that must hold does not."""
+    if not any(item.checks for item in plan.items):
+        return ()
+    from dpkg.checks.report import failure
+    from dpkg.compiler.checking import check_stored
+
+    results = tuple(check_stored(repository.odb, plan, report.entries, before))
+    if any(r.fails for r in results):
+        raise failure(results)
+    return results
 
 
 def _package(text: str) -> str:
@@ -112,6 +131,11 @@ def render(result: Built) -> Iterator[Any]:
                 ("yellow", "  note: "),
                 f"{e.path}.{w.column} is {w.final}, not {w.first}: {w.file or e.source}, line {w.line} holds '{_short(w.value)}'",
             )
+    if result.checks:
+        from dpkg.checks.report import shown, summary
+
+        yield from shown([r for r in result.checks if r.status != "passed"])
+        yield f"  {summary(result.checks)}"
     if not result.created:
         yield (
             "nothing changed: ",

@@ -71,6 +71,7 @@ class Shown:
     entries: tuple[Item, ...] = ()
     metadata: Any = None
     provenance: Any = None
+    checks: tuple[Any, ...] = ()  # what became of those that were declared: of a table, of what is in a folder, of all
 
 
 def show(expr: str, *, rows: int = 10, store: str | None = None) -> Shown:
@@ -88,6 +89,7 @@ def show(expr: str, *, rows: int = 10, store: str | None = None) -> Shown:
         "message": commit.message,
         "provenance": commit.provenance,
         "metadata": _metadata(repository, entry),
+        "checks": _checks(commit.checks, parsed.path),
     }
     if entry is None or entry.type == "tree":
         return _tree(repository, commit.tree if entry is None else entry.oid, base)
@@ -95,6 +97,12 @@ def show(expr: str, *, rows: int = 10, store: str | None = None) -> Shown:
     if entry.type == "table":
         return _table(repository, entry, min(rows, entry.rows), base)
     return Shown(text=_text(repository, entry.oid, rows), **base)
+
+
+def _checks(found: list[Any], path: str | None) -> tuple[Any, ...]:
+    """Of the results in a commit those of a table, or of what is in a folder."""
+    known = (c for c in found if isinstance(c, dict))
+    return tuple(c for c in known if not path or f"{c.get('path')}/".startswith(f"{path}/"))
 
 
 def _metadata(repository: Repository, entry: TreeEntry | None) -> Any:
@@ -153,6 +161,10 @@ def render(result: Shown, provenance: bool = False) -> Iterator[Parts]:
     if whole and result.message:
         yield ""
         yield from (f"    {line}".rstrip() for line in result.message.splitlines())
+    if result.checks:
+        from dpkg.checks.report import recorded
+
+        yield from recorded(result.checks)
     yield from {"tree": _render_tree, "table": _render_table, "blob": _render_blob}[result.type](result)
 
 

@@ -22,6 +22,7 @@ from dpkg.threads import some_ahead
 
 if TYPE_CHECKING:
     from dpkg.arrow.options import Widened
+    from dpkg.arrow.readers import Source
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
     from dpkg.odb.small import SmallBlobs
@@ -239,11 +240,10 @@ def _metadata(odb: Odb, item: Item | None) -> Oid | None:
 def compile_table(odb: Odb, item: Item) -> tuple[Oid, Table, tuple[Widened, ...]]:
     """Store one file as a table: its oid, the table, the columns that became wider than they began. Errors name the file."""
     from dpkg import tables
-    from dpkg.arrow.readers import open_source, stream
+    from dpkg.arrow.readers import stream
 
-    assert item.format is not None
     try:
-        source = item.origin.rows(odb, item) if item.origin else open_source(item.source, item.format, item.options)
+        source = opened(odb, item)
         try:
             oid, table = stream(
                 source, lambda schema, batches: tables.write_table(odb, batches, schema, item.key, _rows)
@@ -253,6 +253,14 @@ def compile_table(odb: Odb, item: Item) -> tuple[Oid, Table, tuple[Widened, ...]
             source.close()
     except (Format, CheckFailed, Usage) as e:
         raise _placed(e, item) from None
+
+
+def opened(odb: Odb, item: Item) -> Source:
+    """The rows of a table's item. Raises what readers raise."""
+    from dpkg.arrow.readers import open_source
+
+    assert item.format is not None
+    return item.origin.rows(odb, item) if item.origin else open_source(item.source, item.format, item.options)
 
 
 def _placed(error: DpkgError, item: Item) -> DpkgError:

@@ -42,6 +42,7 @@ SHAPES = {
     "contents": "entries by their names",
     "schema": "types, or more, by the columns' names",
     "options": "reader options by their names",
+    "checks": "what must hold, by the names of checks (spec/checks.md)",
 }
 _ALL = (TOP, *FOLDER, *TABLES)
 
@@ -64,6 +65,7 @@ KEYS = (
     Key("schema", "schema", "Types of columns, by their names in the file.", _ALL, down=True),
     Key("columns", "texts", "The columns that the table has, in this order.", TABLES),
     Key("key", "texts", "Columns that are unique together; rows are sorted by them.", _ALL, down=True),
+    Key("checks", "checks", "What must hold of the data before it is committed.", TABLES),
     Key("meta", "any", "Metadata of your own.", (*FOLDER, *TABLES)),
 )
 BY_NAME = {key.name: key for key in KEYS}

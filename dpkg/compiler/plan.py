@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dpkg.arrow.readers import Source
+    from dpkg.checks.rules import Rule
     from dpkg.odb import Odb
     from dpkg.oid import Oid
 
@@ -99,6 +100,7 @@ class Item(NamedTuple):
     places: Mapping[str, str] | None = None  # where the plan names columns, by name
     stamp: bytes = UNKNOWN  # of the file, as it was when the plan was made
     origin: Origin | None = None  # `source` is its name, for messages
+    checks: tuple[Rule, ...] = ()
 
     @property
     def name(self) -> str:

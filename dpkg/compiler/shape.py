@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dpkg.arrow.options import OPTION_NAMES, REFUSED, ColumnRule, Option, ReadOptions, format_of
 from dpkg.arrow.readers.declared import converter
 from dpkg.arrow.typenames import parse_type
+from dpkg.checks import grammar as checks
 from dpkg.compiler import grammar
 from dpkg.errors import DpkgError, Usage
 from dpkg.store.download import name_of
@@ -35,7 +36,7 @@ def shaped(yml: YamlFile, entry: Entry, item: Item, whole: bool = False) -> Item
         return as_table(yml, entry, item, format)
     if (said := entry.own.get("as")) and said[1].value == "table":
         raise yml.error(said[1], f"'{item.source}' cannot be read as a table", _TABLES)
-    for name in ("options", "schema", "key", "nulls", "columns"):
+    for name in ("options", "schema", "key", "nulls", "columns", "checks"):
         if name in entry.own:
             raise yml.error(entry.own[name][0], f"'{name}' is for tables, and '{entry.name}' is a blob", _TABLES)
     return item
@@ -85,7 +86,8 @@ def as_table(yml: YamlFile, entry: Entry, item: Item, format: str) -> Item:
     found = entry.find("key")
     none = any("key" in level for level in entry.above)  # `key: []` takes back what a folder says
     key = _names(yml, found[1], "key", places, none) if found else ()
-    return item._replace(format=format, options=options, key=key, places=places)
+    held = checks.parse(yml, entry.own["checks"][1]) if "checks" in entry.own else ()
+    return item._replace(format=format, options=options, key=key, places=places, checks=held)
 
 
 def _names(yml: YamlFile, node: Node, what: str, places: dict[str, str], none: bool = False) -> tuple[str, ...]:

@@ -19,7 +19,17 @@ from dpkg.errors import Conflict, Corrupt, DpkgError
 from dpkg.maintenance import repacking
 from dpkg.maintenance.gclog import LISTS, Epoch, GcLog
 from dpkg.maintenance.marking import Marked, mark, reach
-from dpkg.odb.layout import FRAGMENTS, OBJECTS, PACKS, fragment_key, object_key, oid_of_key, pack_key, pack_of_key
+from dpkg.odb.layout import (
+    CHECKED,
+    FRAGMENTS,
+    OBJECTS,
+    PACKS,
+    fragment_key,
+    object_key,
+    oid_of_key,
+    pack_key,
+    pack_of_key,
+)
 from dpkg.odb.packs import FAR_INDEXES
 from dpkg.oid import Oid
 from dpkg.store.local import LocalBackend
@@ -244,7 +254,7 @@ class Collector:
         return needed
 
     def _derived(self, marked: Marked) -> Iterator[tuple[str, int]]:
-        """Derived values of commits and packages that no ref reaches: they may go at any time (STO-10)."""
+        """Derived values of commits, fragments and packages that no ref reaches: they may go at any time (STO-10)."""
         known = {stat_cache_key(package) for package in self.repository.refs.packages()}
         for prefix in (
             STAT_CACHES,
@@ -253,11 +263,11 @@ class Collector:
             for stat in self.backend.list(prefix):
                 if stat.key not in known:
                     yield stat.key, max(0, stat.size)
-        for stat in self.backend.list(PREFETCHED):
-            commit = stat.key.removeprefix(PREFETCHED)
-            with suppress(DpkgError):
-                if Oid(commit).raw not in marked.oids:
-                    yield stat.key, max(0, stat.size)
+        for prefix in (PREFETCHED, CHECKED):
+            for stat in self.backend.list(prefix):
+                with suppress(DpkgError):
+                    if Oid(stat.key.removeprefix(prefix)).raw not in marked.oids:
+                        yield stat.key, max(0, stat.size)
 
     # Helpers
 

@@ -16,6 +16,7 @@ FORMAT = "dpkg v1"
 REQUIRES: frozenset[str] = frozenset()  # the requirements that this program knows
 FORMAT_KEY = "format"
 OBJECTS, FRAGMENTS, PACKS = "objects/", "fragments/", "packs/"
+CHECKED = "derived/checks/"  # and the oid of a fragment
 _SUFFIX, _PACK = ".parquet", ".pack"
 _MOST = 65536  # bytes of the format file that are read
 _DAMAGED = f'is this the folder of a store? its file \'{FORMAT_KEY}\' says {{"format":"{FORMAT}","requires":[]}}'

@@ -208,6 +208,7 @@ PRINTS = {
     "repack": [],
     "verify-pack": ["-v", "a.pack"],
     "commit-tree": ["acme/sales", "-m", "x"],
+    "check": ["file.build.yml"],
 }
 # These print too: they change something first, or read standard input.
 OTHERS = {
@@ -234,6 +235,7 @@ SILENT = {"update-ref", "check-ref-format"}
 def prints(sales: Any, dpk: Callable[..., Any]) -> Callable[[str], list[str]]:
     """The command line of a command that prints something."""
     Path("file.csv").write_text("a\n1\n")
+    Path("file.build.yml").write_text("contents: {a: {file: file.csv, checks: {rows: {min: 1}}}}")
     dpk("pack-objects", dpk("rev-parse", "acme/sales").out.strip(), "-o", "a.pack")
     dpk("config", "author", "Ada")
     dpk("remote", "add", "origin", sales.url)

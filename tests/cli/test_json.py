@@ -23,6 +23,7 @@ ONE, MANY = "one object", "a line each"
 CALLS: dict[str, tuple[list[str], str]] = {
     "init": (["./other"], ONE),
     "build": (["acme/built", "files"], ONE),
+    "check": (["checked.build.yml"], ONE),
     "tag": (["acme/sales", "v2"], ONE),
     "ls": ([], MANY),
     "show": (["acme/sales/transactions"], ONE),
@@ -75,6 +76,8 @@ def files(sales: Any, tmp_path: Any) -> Any:
     (tmp_path / "here" / "files").mkdir()
     (tmp_path / "here" / "files" / "a.csv").write_text("id,name\n1,x\n2,\n")
     (tmp_path / "here" / "files" / "note.txt").write_text("a note\n")
+    checks = "{severity: warn, rows: {min: 1}, columns: {name: {not_null: true}, id: {max: 1}}}"
+    (tmp_path / "here" / "checked.build.yml").write_text(f"contents: {{a: {{file: files/a.csv, checks: {checks}}}}}")
     dpkg.push("acme/sales", "./remote")
     list(dpkg.plumbing.pack_objects(dpkg.plumbing.rev_parse("acme/sales").oid, output="a.pack"))
     return sales

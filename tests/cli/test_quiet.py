@@ -18,6 +18,7 @@ from dpkg.cli import bars, commands
 PROSE = {
     "init": ["./other"],
     "build": ["acme/built", "file.csv"],
+    "check": ["file.build.yml"],
     "tag": ["acme/sales", "v2"],
     "push": ["acme/sales", "./remote"],
     "install": ["acme/sales", "./remote", "--store", "./elsewhere"],
@@ -33,6 +34,7 @@ PROSE = {
 @pytest.fixture
 def here(sales: Any, dpk: Callable[..., Any]) -> Any:
     Path("file.csv").write_text("a\n1\n")
+    Path("file.build.yml").write_text("contents: {a: {file: file.csv, checks: {rows: {min: 1}}}}")
     dpk("push", "acme/sales", "./remote")
     return sales
 

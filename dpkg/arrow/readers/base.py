@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Protocol, TypeVar
 
@@ -12,6 +12,7 @@ from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
 from dpkg.errors import Format, Usage
 
 T = TypeVar("T")
+Lines = dict[int, tuple[str, int]]  # of rows, the first being row 0: file and line
 
 
 class Restart(Exception):
@@ -43,6 +44,12 @@ def stream(source: Source, consume: Callable[[pa.Schema, Iterator[pa.RecordBatch
         return consume(source.schema, source.batches())
     except Restart:
         return consume(source.schema, source.batches())
+
+
+def lines_of(source: Source, rows: Sequence[int]) -> Lines:
+    """The file and line of some rows, where a source knows any; it is read again, up to the last of them."""
+    find = getattr(source, "lines", None)
+    return find(rows) if find else {}
 
 
 def rules_of(options: ReadOptions, names: list[str], where: str) -> list[ColumnRule]:

@@ -102,6 +102,19 @@ class CsvSource:
                 yield pa.RecordBatch.from_arrays(outcome.arrays, schema=schema)
         self._final = True
 
+    def lines(self, rows: Sequence[int]) -> dict[int, tuple[str, int]]:
+        """The file and line on which some rows start, the first being row 0. Reads up to the last of them, for messages."""
+        out: dict[int, tuple[str, int]] = {}
+        start = 0
+        for chunk in self._chunks if rows else ():
+            count = self._parser.parse(chunk).num_rows
+            found = chunk.lines(row - start for row in rows if start <= row < start + count)
+            out |= {start + row: (chunk.place.path, line) for row, line in found.items()}
+            start += count
+            if len(out) == len(set(rows)):
+                break
+        return out
+
     def _suggest(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         """Takes the state of the first rows; the chunks again, from the start."""
         held, left = [], SUGGEST

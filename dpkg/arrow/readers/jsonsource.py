@@ -95,6 +95,12 @@ class JsonSource:
                     self.part = lines.part
                     yield batch
 
+    def lines(self, rows: Sequence[int]) -> dict[int, tuple[str, int]]:
+        """The file and line of some rows, the first being row 0. Reads up to the last of them, for messages."""
+        numbers = ((lines.path, number) for lines in self._lines() for number, _ in lines)
+        wanted, last = set(rows), max(rows, default=-1)
+        return {row: line for row, line in enumerate(islice(numbers, last + 1)) if row in wanted}
+
     def _lines(self) -> Iterator[Lines]:
         for part, path in enumerate(self._paths):
             yield from self._reader(path, self._options.encoding, self._codec, self._block, part)

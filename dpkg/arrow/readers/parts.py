@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
-from dpkg.arrow.readers.base import Source, check_same, label
+from dpkg.arrow.readers.base import Lines, Source, check_same, label, lines_of
 from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.kinds import START
 from dpkg.arrow.readers.texts import convert, widen
@@ -90,6 +90,9 @@ class Partitioned:
     @property
     def widened(self) -> list[Widened]:
         return self._source.widened
+
+    def lines(self, rows: Sequence[int]) -> Lines:
+        return lines_of(self._source, rows)
 
     def close(self) -> None:
         self._source.close()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 import pyarrow as pa
 
 from dpkg.arrow.options import Widened
-from dpkg.arrow.readers.base import Source
+from dpkg.arrow.readers.base import Lines, Source, lines_of
 from dpkg.errors import Usage
 
 
@@ -36,6 +36,9 @@ class Picked:
     def batches(self) -> Iterator[pa.RecordBatch]:
         for batch in self._source.batches():
             yield batch.select(self._names)
+
+    def lines(self, rows: Sequence[int]) -> Lines:
+        return lines_of(self._source, rows)
 
     def close(self) -> None:
         self._source.close()

@@ -1,0 +1,86 @@
+"""The evaluator of a rule, for a table of a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dpkg.arrow.checks import figures, order, rows, table, whole
+from dpkg.arrow.checks.base import Evaluator, Outcome, RowRule
+from dpkg.arrow.checks.binding import column_type
+from dpkg.arrow.schema import Schema
+from dpkg.arrow.types import Type
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_ROWS: dict[str, Callable[[str, Type, Mapping[str, Any], int], RowRule]] = {
+    "not_null": rows.not_null,
+    "min": rows.least,
+    "max": rows.greatest,
+    "enum": rows.among,
+    "not_in": rows.not_among,
+    "matches": rows.matches,
+    "not_matches": rows.not_matches,
+    "length": rows.length,
+}
+
+
+class Skipped(Exception):
+    """A rule that cannot be looked at here, and why."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What rules need beside the table's own rows."""
+
+    most: int  # rows to show
+    now: int  # ns since 1970-01-01 UTC
+    before: Callable[[], tuple[Schema, int] | None]  # the schema and rows that this table had in the parent commit
+    known: Callable[[str, str], whole.Known]  # the keys of a column of another table
+    query: Callable[[str], Outcome]
+
+
+def make(kind: str, column: str | None, args: Mapping[str, Any], schema: Schema, at: Surroundings) -> Evaluator:
+    """Raises Usage where a rule does not fit the schema, Skipped where it cannot be looked at here."""
+    if column is not None:
+        return _of_column(kind, column, args, schema, at)
+    if kind == "rows":
+        return table.Count(args)
+    if kind == "columns_are":
+        return table.Fixed(table.columns_are(schema, args["names"]))
+    if kind == "duplicates":
+        names = tuple(args.get("columns") or schema.names)
+        types = [column_type(schema, name) for name in names]
+        return whole.Repeats(names, types, at.most, nulls=True, limit=int(args.get("max", 0)))
+    if kind == "freshness":
+        number, unit = args["within"][:-1].strip(), args["within"][-1]
+        t = column_type(schema, args["column"])
+        return figures.Freshness(args["column"], t, int(number) * SECONDS[unit], at.now)
+    if kind == "sql":
+        return table.Fixed(at.query(args["query"]))
+    before = at.before()
+    if before is None:
+        raise Skipped("there is no parent commit with this table to compare with")
+    if kind == "rows_change":
+        return table.Count(args, before[1])
+    return table.Fixed(table.compatible(before[0], schema))
+
+
+def _of_column(kind: str, column: str, args: Mapping[str, Any], schema: Schema, at: Surroundings) -> Evaluator:
+    t = column_type(schema, column)
+    if kind in ("enum", "not_in") and "values" not in args:
+        raise Skipped(f"the list '{args['file']}' is long, and is only beside its build.yml")
+    if kind in _ROWS:
+        return _ROWS[kind](column, t, args, at.most)
+    if kind == "unique":
+        return whole.Repeats((column,), [t], at.most, nulls=False)
+    if kind in ("mean", "std", "sum"):
+        return figures.Moments(kind, column, t, args)
+    if kind in ("median", "quantile"):
+        return whole.Quantile(kind, column, t, args)
+    if kind == "monotonic":
+        return order.Monotonic(column, t, args["order"], at.most)
+    if kind == "type":
+        return table.Fixed(table.type_is(schema.types[schema.names.index(column)], args["types"]))
+    target = f"{args['table']}.{args['column']}"
+    return whole.foreign_key(column, t, at.known(args["table"], args["column"]), target, at.most)

@@ -1,0 +1,90 @@
+"""`sql:` checks: a query of DuckDB over a build's own tables, of which each row is a violation.
+
+It runs in this process, in a database of its own in a temporary folder, without extensions, files or network
+(enable_external_access), under a configuration that it cannot change, and within a limit of memory.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from dpkg.arrow.checks.base import Broken, Outcome, short
+from dpkg.arrow.normal import to_user_batch
+from dpkg.arrow.schema import Schema
+from dpkg.errors import DpkgError, Usage
+
+MEMORY = "1GB"
+_THREADS = 2
+Batches = Iterator[Mapping[str, pa.Array]]
+# Gives a relation's schema and rows to a function, which may be called again from the start.
+Feed = Callable[[Callable[[Schema, Batches], None]], None]
+
+
+def query(sql: str, relations: Mapping[str, Feed], most: int) -> Outcome:
+    """The rows that a query returns over the relations that it names. Raises Usage where it does not work."""
+    try:
+        import duckdb
+    except ImportError:
+        raise Usage("'sql' checks need DuckDB", "pip install 'dpkg-data[sql]'") from None
+    with tempfile.TemporaryDirectory(prefix="dpkg-sql-") as folder:
+        config = {
+            "memory_limit": MEMORY,
+            "threads": _THREADS,
+            "temp_directory": os.path.join(folder, "spill"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+        }
+        try:
+            with duckdb.connect(os.path.join(folder, "checks.db"), config=config) as db:
+                return _run(duckdb, db, sql, relations, most)
+        except duckdb.Error as e:
+            raise Usage(f"the query fails: {str(e).splitlines()[0][:200]}", _hint(str(e), relations)) from None
+
+
+def _hint(said: str, relations: Mapping[str, Feed]) -> str:
+    return f"tables here: {', '.join(list(relations)[:20])}" if "Table with name" in said else "it is DuckDB's SQL"
+
+
+def _run(duckdb: Any, db: Any, sql: str, relations: Mapping[str, Feed], most: int) -> Outcome:
+    statements = db.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise Usage("the query is not one SELECT", "a check only reads; each row that it returns is a violation")
+    named = {name.casefold() for name in db.get_table_names(sql)}
+    for name, feed in relations.items():
+        if name.casefold() in named:
+            feed(lambda schema, batches, name=name: _load(db, name, schema, batches))  # type: ignore[misc]
+    db.execute("SET enable_external_access = false")
+    db.execute("SET lock_configuration = true")
+    db.execute(f"CREATE TABLE main.dpkg_violations AS {statements[0].query}")
+    bad = db.execute("SELECT count(*) FROM main.dpkg_violations").fetchone()[0]
+    found = db.execute(f"SELECT COLUMNS(*)::VARCHAR FROM main.dpkg_violations LIMIT {most}")
+    names = [column[0] for column in found.description]
+    rows = tuple(
+        Broken(-1, short(", ".join(f"{n}={'null' if v is None else v}" for n, v in zip(names, row, strict=True))))
+        for row in found.fetchall()
+    )
+    return Outcome(bad, f"{bad:,} rows returned", rows)
+
+
+def _load(db: Any, name: str, schema: Schema, batches: Batches) -> None:
+    """Rows as a table of the database. Part by part: what reading raises stays what it is."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    arrow = pa.schema([pa.field(f.name, pa.float32()) if f.type == pa.float16() else f for f in schema.arrow])
+    try:
+        db.register("dpkg_part", arrow.empty_table())
+        db.execute(f"CREATE OR REPLACE TABLE {quoted} AS SELECT * FROM dpkg_part")
+        for columns in batches:
+            plain = pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema.plain)
+            db.register("dpkg_part", pa.Table.from_batches([to_user_batch(plain, schema)]).cast(arrow))
+            db.execute(f"INSERT INTO {quoted} SELECT * FROM dpkg_part")
+        db.unregister("dpkg_part")
+    except DpkgError:
+        raise
+    except pa.ArrowException as e:
+        raise Usage(f"'{name}' cannot be a table of DuckDB: {e}") from None

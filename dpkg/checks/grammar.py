@@ -1,0 +1,244 @@
+"""`checks:` of a build.yml to rules, each mistake with its place (spec/checks.md)."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from blake3 import blake3
+
+from dpkg.checks import rules
+from dpkg.checks.rules import COLUMN, ERROR, FORMS, LATER, TABLE, Form, Rule
+from dpkg.errors import DpkgError, NotFound, Storage, Usage
+
+if TYPE_CHECKING:
+    from yaml import Node
+
+    from dpkg.compiler.yamlfile import YamlFile
+
+    Fields = dict[str, tuple[Node, Node]]
+
+_NEEDED = {"q": "such as q: 0.95", "column": "name a column of dates or timestamps"}
+_MOST_LIST = 64 << 20  # bytes of a file with values
+
+
+def parse(yml: YamlFile, node: Node) -> tuple[Rule, ...]:
+    """The rules below a `checks:`. Raises Usage, NotFound, Storage with file, line and column."""
+    return _Parser(yml).checks(node)
+
+
+class _Parser:
+    def __init__(self, yml: YamlFile) -> None:
+        self.yml = yml
+
+    def checks(self, node: Node) -> tuple[Rule, ...]:
+        known = ("columns", *TABLE, *LATER, "severity")
+        fields = self.yml.mapping(node, "'checks'", known)
+        severity = self._severity(fields, ERROR)
+        out: list[Rule] = []
+        if "columns" in fields:
+            for column, (_, value) in self.yml.mapping(fields["columns"][1], "'columns' of 'checks'").items():
+                out += self._column(column, value, severity)
+        for kind, (key, value) in fields.items():
+            self._later(kind, key)
+            if kind in TABLE:
+                out += self._rules(kind, None, key, value, severity)
+        if not out:
+            raise self.yml.error(node, "'checks' checks nothing", f"give it {', '.join(known)}")
+        return tuple(out)
+
+    def _column(self, column: str, node: Node, severity: str) -> list[Rule]:
+        fields = self.yml.mapping(node, f"the checks of '{column}'")
+        for kind, (key, _) in fields.items():
+            self._later(kind, key)
+            if kind in TABLE:
+                raise self.yml.error(key, f"'{kind}' is of a whole table", "write it beside 'columns'")
+            if kind not in COLUMN and kind != "severity":
+                near = get_close_matches(kind, COLUMN, 1)
+                hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(COLUMN)}"
+                raise self.yml.error(key, f"'{kind}' is no check of a column", hint)
+        severity = self._severity(fields, severity)
+        return [
+            rule
+            for kind, (key, value) in fields.items()
+            if kind in COLUMN
+            for rule in self._rules(kind, column, key, value, severity)
+        ]
+
+    def _later(self, kind: str, key: Node) -> None:
+        if kind in LATER:
+            raise self.yml.error(key, f"'{kind}' cannot be checked yet", LATER[kind])
+
+    def _severity(self, fields: Fields, otherwise: str) -> str:
+        if "severity" not in fields:
+            return otherwise
+        node = fields["severity"][1]
+        text = self.yml.text(node, "'severity'")
+        if text not in rules.SEVERITIES:
+            raise self.yml.error(node, f"'severity' is error or warn, not '{text}'")
+        return text
+
+    def _rules(self, kind: str, column: str | None, key: Node, node: Node, severity: str) -> list[Rule]:
+        import yaml
+
+        form = FORMS[kind]
+        nodes = list(node.value) if form.many and isinstance(node, yaml.SequenceNode) else [node]
+        found = (self._rule(kind, form, column, key if len(nodes) == 1 else n, n, severity) for n in nodes)
+        return [rule for rule in found if rule]
+
+    def _rule(self, kind: str, form: Form, column: str | None, key: Node, node: Node, severity: str) -> Rule | None:
+        import yaml
+
+        yml, allow = self.yml, ""
+        if isinstance(node, yaml.MappingNode):
+            fields = yml.mapping(node, f"'{kind}'", (*form.members, "severity", *(("allow",) if form.rows else ())))
+            severity = self._severity(fields, severity)
+            if "allow" in fields:
+                allow = self._matching(fields["allow"][1], rules.SHARE, "a number of rows, or a share such as 1%")
+            given = {name: value for name, (_, value) in fields.items() if name in form.members}
+            self._check_name(given)
+        elif form.short:
+            given = {form.short: node}
+        elif form.members:
+            raise yml.error(node, f"'{kind}' must be a mapping", f"give it {', '.join(form.members)}")
+        else:
+            if not self._flag(node, kind):
+                return None
+            given = {}
+        if form.one_of and not any(name in given for name in form.one_of):
+            raise yml.error(node, f"'{kind}' says nothing", f"give it {' or '.join(form.one_of)}")
+        args = self._args(kind, form, given, column)
+        return Rule(kind, column, args, severity, allow, yml.place(key))
+
+    def _args(self, kind: str, form: Form, given: dict[str, Node], column: str | None) -> dict[str, Any]:
+        args: dict[str, Any] = {}
+        for name, node in given.items():
+            args.update(getattr(self, f"_{form.members[name]}")(name, node))
+        if kind in ("enum", "not_in", "matches", "not_matches") and len(given) > 1:
+            raise self.yml.error(next(iter(given.values())), f"'{kind}' has {' or '.join(form.one_of)}, not both")
+        for name in sorted(form.needs - args.keys()):
+            raise self.yml.error(next(iter(given.values())), f"'{kind}' lacks '{name}'", _NEEDED[name])
+        if kind == "foreign_key":
+            args.setdefault("column", column)
+        ends = [args[end] for end in ("min", "max") if end in args]
+        alike = len(ends) == 2 and ends[0].endswith("%") == ends[1].endswith("%")
+        if alike and Decimal(ends[0].rstrip("%")) > Decimal(ends[1].rstrip("%")):
+            raise self.yml.error(given["min"], f"'min' of '{kind}' is above its 'max'")
+        return args
+
+    def _check_name(self, given: dict[str, Node]) -> None:
+        """Where a mapping says `pattern`, a name is meant."""
+        from dpkg.arrow.checks import patterns
+
+        if "pattern" in given:
+            node = given["pattern"]
+            try:
+                patterns.check({"pattern": self.yml.text(node, "'pattern'")})
+            except Usage as e:
+                raise self.yml.error(node, e.message, e.hint) from None
+
+    # What members hold: each gives its part of a rule's args.
+
+    def _matching(self, node: Node, pattern: Any, what: str) -> str:
+        text = self.yml.text(node, "this")
+        if not pattern.fullmatch(text):
+            raise self.yml.error(node, f"'{text[:40]}' is not {what}")
+        return text
+
+    def _text(self, name: str, node: Node) -> dict[str, Any]:
+        text = self.yml.text(node, f"'{name}'")
+        if not text.strip():
+            raise self.yml.error(node, f"'{name}' is empty")
+        return {name: text}
+
+    def _texts(self, name: str, node: Node) -> dict[str, Any]:
+        return {name: list(self.yml.texts(node, f"'{name}'"))}
+
+    def _number(self, name: str, node: Node) -> dict[str, Any]:
+        return {name: self._matching(node, rules.NUMBER, "a number")}
+
+    def _count(self, name: str, node: Node) -> dict[str, Any]:
+        text = self.yml.text(node, f"'{name}'")
+        if not rules.COUNT.fullmatch(text):
+            raise self.yml.error(node, f"'{text[:40]}' is not a number of 0 or more")
+        return {name: text}
+
+    def _fraction(self, name: str, node: Node) -> dict[str, Any]:
+        text = self._matching(node, rules.NUMBER, "a number from 0 to 1")
+        if not 0 <= Decimal(text) <= 1:
+            raise self.yml.error(node, f"'{name}' is from 0 to 1, not {text}", "0.95 is the 95th percentile")
+        return {name: text}
+
+    def _change(self, name: str, node: Node) -> dict[str, Any]:
+        return {name: self._matching(node, rules.CHANGE, "a change such as -10%, +50% or -100")}
+
+    def _span(self, name: str, node: Node) -> dict[str, Any]:
+        return {name: self._matching(node, rules.SPAN, "a time such as 7d, 12h or 30m")}
+
+    def _order(self, name: str, node: Node) -> dict[str, Any]:
+        text = self.yml.text(node, "'monotonic'")
+        if text not in rules.ORDERS:
+            near = get_close_matches(text, rules.ORDERS, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(rules.ORDERS)}"
+            raise self.yml.error(node, f"'{text[:40]}' is no order", hint)
+        return {name: text}
+
+    def _types(self, name: str, node: Node) -> dict[str, Any]:
+        from dpkg.arrow.checks.binding import type_name
+
+        out = []
+        for item in self.yml.nodes(node):
+            try:
+                out.append(type_name(self.yml.text(item, "a type")))
+            except DpkgError as e:
+                raise self.yml.error(item, e.message, e.hint) from None
+        return {name: out}
+
+    def _pattern(self, name: str, node: Node) -> dict[str, Any]:
+        """A pattern by its name; where nothing says that a name is meant, anything else is a regular expression."""
+        from dpkg.arrow.checks.patterns import NAMED
+
+        text = self.yml.text(node, "a pattern")
+        return {"pattern": text} if text in NAMED else self._regex("regex", node)
+
+    def _regex(self, name: str, node: Node) -> dict[str, Any]:
+        from dpkg.arrow.checks.patterns import check_regex
+
+        text = self.yml.text(node, "a regular expression")
+        try:
+            check_regex(text)
+        except Usage as e:
+            raise self.yml.error(node, e.message, e.hint) from None
+        return {name: text}
+
+    def _file(self, name: str, node: Node) -> dict[str, Any]:
+        """The values of a file, a line each; empty lines and those that begin with # are left out."""
+        text = self.yml.text(node, "'file'")
+        path = os.path.join(os.path.dirname(self.yml.path), os.fsdecode(text.encode()))
+        try:
+            with open(path, "rb") as f:
+                data = f.read(_MOST_LIST + 1)
+        except (FileNotFoundError, ValueError):
+            raise NotFound(
+                f"{self.yml.place(node)}: there is no file '{path}'", "paths are relative to build.yml"
+            ) from None
+        except OSError as e:
+            raise Storage(f"{self.yml.place(node)}: cannot read '{path}': {e.strerror}") from None
+        if len(data) > _MOST_LIST:
+            raise self.yml.error(
+                node, f"'{text}' is larger than {_MOST_LIST >> 20} MiB", "make it a table: foreign_key"
+            )
+        try:
+            lines = [line.removesuffix("\r") for line in data.decode("utf-8-sig").split("\n")]
+        except UnicodeDecodeError as e:
+            raise self.yml.error(node, f"'{text}' is not UTF-8 (at byte {e.start})") from None
+        values = [line for line in lines if line and not line.startswith("#")]
+        return {"file": text, "blake3": blake3(data).hexdigest(), "values": values}
+
+    def _flag(self, node: Node, kind: str) -> bool:
+        text = self.yml.text(node, f"'{kind}'")
+        if text not in ("true", "false"):
+            raise self.yml.error(node, f"'{kind}' is true or false, not '{text[:40]}'")
+        return text == "true"

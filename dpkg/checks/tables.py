@@ -1,0 +1,116 @@
+"""The tables that are checked: stored ones, fragment by fragment, or those that files would become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from dpkg.errors import Usage
+
+if TYPE_CHECKING:
+    from dpkg.arrow.readers import Source
+    from dpkg.arrow.schema import Schema
+    from dpkg.odb import Odb
+    from dpkg.oid import Oid
+
+T = TypeVar("T")
+
+
+class Part(NamedTuple):
+    """Some rows of a table: a fragment, which has an oid, or a batch. `read` gives columns as plain Arrow arrays."""
+
+    oid: Oid | None
+    rows: int
+    read: Callable[[Sequence[str]], Mapping[str, Any]]
+
+
+class Tables(Protocol):
+    """Tables by path."""
+
+    @property
+    def paths(self) -> Sequence[str]: ...
+
+    def parts(self, path: str, consume: Callable[[Schema, Iterator[Part]], T]) -> T:
+        """`consume(schema, parts)` of a table; called again, from the start, where its types turned out to be others."""
+        ...
+
+
+class StoredTables:
+    """Tables of an odb."""
+
+    def __init__(self, odb: Odb, oids: Mapping[str, Oid]) -> None:
+        self._odb, self._oids = odb, oids
+
+    @property
+    def paths(self) -> Sequence[str]:
+        return list(self._oids)
+
+    def parts(self, path: str, consume: Callable[[Schema, Iterator[Part]], T]) -> T:
+        from dpkg import tables
+
+        table = tables.read_table_object(self._odb, self._oids[path])
+        schema = tables.schema_of(table)
+        return consume(schema, self._fragments(table, schema))
+
+    def _fragments(self, table: Any, schema: Schema) -> Iterator[Part]:
+        from dpkg import tables
+
+        for leaf in tables.table_leaves(self._odb, table):
+            for entry in leaf.entries:
+                yield Part(entry.oid, entry.rows, self._reader(entry, schema))
+
+    def _reader(self, entry: Any, schema: Schema) -> Callable[[Sequence[str]], Mapping[str, Any]]:
+        from dpkg import tables
+
+        def read(names: Sequence[str]) -> Mapping[str, Any]:
+            whole = len(names) == len(schema.names)
+            at = [schema.names.index(name) for name in names]
+            return dict(zip(names, tables.open_fragment(self._odb, entry, schema, whole).read(at), strict=True))
+
+        return read
+
+
+class SourceTables:
+    """What files would become, in the order that their tables would have; nothing is stored."""
+
+    def __init__(self, sources: Mapping[str, tuple[Callable[[], Source], tuple[str, ...]]]) -> None:
+        """For each table what opens its source, and its key."""
+        self._sources = sources
+
+    @property
+    def paths(self) -> Sequence[str]:
+        return list(self._sources)
+
+    def parts(self, path: str, consume: Callable[[Schema, Iterator[Part]], T]) -> T:
+        from dpkg.arrow.readers import stream
+
+        opened, key = self._sources[path]
+        source = opened()
+        try:
+            return stream(source, lambda arrow, batches: consume(*_rows(arrow, batches, key)))
+        finally:
+            source.close()
+
+
+def _rows(arrow: Any, batches: Iterator[Any], key: tuple[str, ...]) -> tuple[Schema, Iterator[Part]]:
+    from dpkg.tables import plain_rows
+
+    schema, plain = plain_rows(arrow, batches, key)
+    return schema, (Part(None, batch.num_rows, _columns(batch)) for batch in plain)
+
+
+def _columns(batch: Any) -> Callable[[Sequence[str]], Mapping[str, Any]]:
+    return lambda names: {name: batch.column(name) for name in names}
+
+
+def find(tables: Tables, path: str, name: str) -> str:
+    """The path of a table that a rule of `path` names: from the root, or beside it. Raises Usage."""
+    from difflib import get_close_matches
+
+    beside = "/".join([*path.split("/")[:-1], name])
+    for one in (name, beside):
+        if one in tables.paths:
+            return one
+    near = get_close_matches(name, tables.paths, 1)
+    hint = f"did you mean '{near[0]}'?" if near else f"tables: {', '.join(list(tables.paths)[:20])}"
+    raise Usage(f"there is no table '{name}'", hint)
