@@ -15,6 +15,7 @@ _SHAPES: dict[str, dict[str, Any]] = {
     "texts": _TEXTS,
     "flag": {"type": "boolean"},
     "any": {},
+    "checks": {"type": "object", "minProperties": 1},
     "contents": {"$ref": "#/$defs/contents"},
     "schema": {"$ref": "#/$defs/schema"},
     "options": {"$ref": "#/$defs/options"},
