@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 MOST_SOURCES = 1000  # of which each is named; of more files there are a count and one digest
 MOST_TEXT = 64 << 10  # bytes of a build.yml, or of an SQL text, that a commit holds
 _LINES = 1 << 12
+_KEYS = re.compile(rb"://(\S*[?#]|[^\s/]*:[^\s/]*@)")  # a URL with a query, which may be signed, or a password
 _UNKNOWN = "0" * 64
 _LIBRARIES = ("adbc_driver_postgresql", "adbc_driver_sqlite", "duckdb", "numpy", "pyarrow", "python_calamine")
 
@@ -51,11 +54,11 @@ def text_of(text: str) -> dict[str, Any]:
 
 
 def _build(name: str, data: bytes) -> dict[str, Any]:
-    """A build.yml: its text too, where it is UTF-8, and not too long."""
-    try:
-        said = text_of(data.decode())
-    except UnicodeDecodeError:
-        said = {"blake3": blake3(data).hexdigest(), "size": len(data)}
+    """A build.yml: its text too, where it is UTF-8, not too long, and its URLs hold no keys: a commit is for ever."""
+    said: dict[str, Any] = {"blake3": blake3(data).hexdigest(), "size": len(data)}
+    if not _KEYS.search(data):
+        with suppress(UnicodeDecodeError):
+            said = text_of(data.decode())
     return {"path": package_text(name), **said}
 
 
