@@ -24,7 +24,7 @@ MOST_TEXT = 64 << 10  # bytes of a build.yml, or of an SQL text, that a commit h
 _LINES = 1 << 12
 _KEYS = re.compile(rb"://(\S*[?#]|[^\s/]*:[^\s/]*@)")  # a URL with a query, which may be signed, or a password
 _UNKNOWN = "0" * 64
-_LIBRARIES = ("adbc_driver_postgresql", "adbc_driver_sqlite", "duckdb", "numpy", "pyarrow", "python_calamine")
+_LIBRARIES = {"excel": ("python-calamine",)}  # by format, beside those that all tables need
 
 
 def made_by(plan: Plan, entries: Sequence[Compiled]) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def made_by(plan: Plan, entries: Sequence[Compiled]) -> dict[str, Any]:
         "source": package_text(os.path.basename(os.path.dirname(plan.path) if plan.build else plan.path)),
         "sources": _sources(plan, entries, files["count"]),
         "tool": f"dpkg {__version__}",
-        "versions": _versions(),
+        "versions": _versions(plan),
     }
     if plan.build is not None:
         found["build"] = _build(plan.build.name, plan.build.data)
@@ -107,13 +107,13 @@ def _path(plan: Plan, path: str) -> str:
     return package_text(path.removeprefix(plan.prefix))
 
 
-def _versions() -> dict[str, str]:
-    """Of Python, and of the libraries that were used: those that are loaded."""
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for name in _LIBRARIES:
-        if version := getattr(sys.modules.get(name), "__version__", None):
-            found[name] = str(version)
-    return found
+def _versions(plan: Plan) -> dict[str, str]:
+    """Of Python, and of the libraries that read these formats: the same whatever else the process has loaded."""
+    from importlib.metadata import version
+
+    formats = {item.format for item in plan.items if item.format is not None}
+    names = {name for format in formats for name in ("numpy", "pyarrow", *_LIBRARIES.get(format, ()))}
+    return {"python": ".".join(map(str, sys.version_info[:3])), **{name: version(name) for name in sorted(names)}}
 
 
 def _git(folder: str) -> dict[str, Any] | None:
