@@ -10,6 +10,7 @@ import os
 from _thread import allocate_lock
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -42,7 +43,7 @@ class S3Backend:
         query = urlencode(address.options, safe=":/")
         self.url = f"s3://{bucket}" + (f"/{prefix}" if prefix else "") + (f"?{query}" if query else "")
         self._timeout = settings.timeout()
-        self._filesystem = web.PerProcess(self._connect)
+        self._filesystem = _client(tuple(sorted(address.options.items())), self._timeout, settings.cloud_environment())
         self._proof_lock = allocate_lock()
         self._proven: bool | None = None
 
@@ -215,30 +216,6 @@ class S3Backend:
 
         return web.patiently(lambda: web.run(ask, explain), self._timeout)
 
-    def _connect(self) -> Any:
-        import s3fs
-
-        options = self._options
-        config = {
-            "connect_timeout": min(10.0, self._timeout),
-            "read_timeout": self._timeout,
-            "retries": {"total_max_attempts": 1},  # `web.patiently` does that, for whole requests
-            "max_pool_connections": 64,
-            # Payloads are signed (http) or protected by TLS; some services refuse the newer checksums.
-            "request_checksum_calculation": "when_required",
-            "response_checksum_validation": "when_required",
-        }
-        session = {"profile": options["profile"]} if "profile" in options else {}
-        return s3fs.S3FileSystem(
-            anon=options.get("anonymous") == "true",
-            endpoint_url=options.get("endpoint"),
-            client_kwargs={"region_name": options["region"]} if "region" in options else None,
-            config_kwargs=config,
-            skip_instance_cache=True,
-            use_listings_cache=False,
-            **session,
-        )
-
     def _endpoint(self) -> str:
         async def endpoint(client: Any, _: dict[str, str]) -> str:
             return str(client.meta.endpoint_url)
@@ -247,6 +224,36 @@ class S3Backend:
 
     def _missing(self, key: str) -> NotFound:
         return NotFound(f"'{key}' is not in {self.url}")
+
+
+@lru_cache(16)
+def _client(options: tuple[tuple[str, str], ...], timeout: float, environment: str) -> web.PerProcess:
+    """What is shared by all stores of one place and one environment: making a client takes longer than many requests."""
+    return web.PerProcess(partial(_connect, dict(options), timeout))
+
+
+def _connect(options: dict[str, str], timeout: float) -> Any:
+    import s3fs
+
+    config = {
+        "connect_timeout": min(10.0, timeout),
+        "read_timeout": timeout,
+        "retries": {"total_max_attempts": 1},  # `web.patiently` does that, for whole requests
+        "max_pool_connections": 64,
+        # Payloads are signed (http) or protected by TLS; some services refuse the newer checksums.
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+    }
+    session = {"profile": options["profile"]} if "profile" in options else {}
+    return s3fs.S3FileSystem(
+        anon=options.get("anonymous") == "true",
+        endpoint_url=options.get("endpoint"),
+        client_kwargs={"region_name": options["region"]} if "region" in options else None,
+        config_kwargs=config,
+        skip_instance_cache=True,
+        use_listings_cache=False,
+        **session,
+    )
 
 
 def _method(name: str, **more: Any) -> Callable[[Any, dict[str, str]], Awaitable[Any]]:

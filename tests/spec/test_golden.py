@@ -96,7 +96,8 @@ def test_it_is_worked_with(copy: str, tmp_path: Path, dpk: Callable[..., Any]) -
 
 
 def test_it_is_read_from_a_bucket(copy: str, s3_url: str, dpk: Callable[..., Any]) -> None:
+    bucket = open_backend(s3_url)
     for key in golden.files(Path(copy)):
-        open_backend(s3_url).put(key, Path(copy, key).read_bytes())
+        bucket.put(key, Path(copy, key).read_bytes())
     assert golden.entries("acme/many", s3_url) == EXPECTED["refs"]["acme/many/heads/main"]["entries"]
     assert dpk("verify", "--store", s3_url).code == 0
