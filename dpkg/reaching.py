@@ -148,10 +148,12 @@ class Objects:
                     yield from self._blob(entry.meta, None)
                 if entry.type == "tree":
                     yield from self.tree(entry.oid, depth + 1)
-                elif entry.type == "table":
-                    yield from self._table(entry.oid)
                 else:
-                    yield from self._blob(entry.oid, entry.bytes)
+                    yield from self.entry(entry.type, entry.oid, entry.bytes)
+
+    def entry(self, type: str, oid: Oid, size: int) -> Iterator[tuple[str, Oid]]:
+        """What a table, or a blob of `size` bytes, is made of, and was not given yet. Raises NotFound, Corrupt."""
+        yield from self._table(oid) if type == "table" else self._blob(oid, size)
 
     def _table(self, oid: Oid) -> Iterator[tuple[str, Oid]]:
         if oid in self._seen:

@@ -33,7 +33,8 @@ COMMAND = Command(
     details="A file becomes a table or a blob, a folder a tree. The same data gives the same tophash, whatever format it came in; "
     "where the tree is that of the newest commit, no commit is made. Nothing is published unless all of it was read.\n"
     "Files whose size, times and inode are those of the last build are not read again; derived/stat-cache in the store, which may be "
-    "deleted, remembers them.",
+    "deleted, remembers them. "
+    "So a build that was broken off, by Ctrl-C or a file that is wrong, goes on with the files it had not read.",
     examples=(
         ("Build a package from a folder:", 'dpk build acme/shop src -m "January"'),
         ("Keep every file of it as it is:", "dpk build acme/shop src --raw"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from _thread import allocate_lock
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from dpkg import progress, settings
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _EVERY = 5.0  # seconds between plain lines
+_WIDTH = 16  # of a bar, so that there is room for what is said in 80 columns
 
 
 @contextmanager
@@ -33,57 +36,98 @@ def shown(how: str = "") -> Iterator[Bars | Lines]:
         made.hide()
 
 
-def _amount(done: float, total: float | None, unit: str) -> str:
-    if unit == "bytes":
-        return shorten(done) + (f" of {shorten(total)}" if total else "")
-    return f"{done:,.0f}{f' of {total:,.0f}' if total else ''} {unit}".rstrip()
+class Work:
+    """One kind of work: how much of it is done, of how much if that is known, since when."""
+
+    def __init__(self, unit: str) -> None:
+        self.done, self.total, self._unit = 0, 0, unit
+        self._began = monotonic()
+
+    def advance(self, amount: int, total: int | None) -> None:
+        """Count."""
+        self.done += amount
+        self.total = max(total or self.total, self.done if self.total else 0)
+
+    def __str__(self) -> str:
+        """Amount, rate and time left: '12 MB of 45 MB, 3.2 MB/s, 10 s left'."""
+        return ", ".join(filter(None, (self._amount(), *self._pace())))
+
+    def _amount(self) -> str:
+        if self._unit == "bytes":
+            return shorten(self.done) + (f" of {shorten(self.total)}" if self.total else "")
+        return f"{self.done:,}{f' of {self.total:,}' if self.total else ''} {self._unit}".rstrip()
+
+    def _pace(self) -> tuple[str, str]:
+        """Nothing in the first second, or where it goes by entries, of which each is of another size."""
+        took = monotonic() - self._began
+        if took < 1 or self.done <= 0 or self._unit not in ("bytes", "rows"):
+            return "", ""
+        rate = self.done / took
+        left = (self.total - self.done) / rate if self.total > self.done else 0
+        said = f"{shorten(rate)}/s" if self._unit == "bytes" else f"{rate:,.0f} {self._unit}/s"
+        return said, f"{_time(left)} left" if left else ""
 
 
-class Lines:
+def _time(seconds: float) -> str:
+    """'12 s', '3:05' minutes, '1:02:03' hours."""
+    whole = math.ceil(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, hours = whole // 60 % 60, whole // 3600
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+class _Works:
+    """All kinds of work so far, by name."""
+
+    def __init__(self) -> None:
+        self._works: dict[str, Work] = {}
+        self._lock = allocate_lock()
+
+    def _count(self, what: str, amount: int, total: int | None, unit: str) -> Work:
+        work = self._works.get(what) or self._works.setdefault(what, Work(unit))
+        work.advance(amount, total)
+        return work
+
+
+class Lines(_Works):
     """Plain progress for logs: for each kind of work the amount done, at most one line every few seconds."""
 
     def __init__(self) -> None:
-        self._done: dict[str, int] = {}
-        self._next = 0.0
-        self._lock = allocate_lock()
+        super().__init__()
+        self._next = monotonic() + _EVERY
 
     def advance(self, what: str, amount: int, total: int | None, unit: str) -> None:
         """Count, and perhaps print."""
-        from time import monotonic
-
         with self._lock:
-            self._done[what] = self._done.get(what, 0) + amount
+            work = self._count(what, amount, total, unit)
             now = monotonic()
-            if not self._next:
-                self._next = now + _EVERY
             if now >= self._next:
                 self._next = now + _EVERY
-                print(f"{what}: {_amount(self._done[what], total, unit)}", file=sys.stderr, flush=True)
+                print(f"{what}: {work}", file=sys.stderr, flush=True)
 
     def hide(self) -> None:
         """Nothing is on the screen."""
 
 
-class Bars:
+class Bars(_Works):
     """A rich bar for each kind of work; rich is imported when the first work is told of."""
 
     def __init__(self) -> None:
-        self._done: dict[str, int] = {}
+        super().__init__()
         self._live: Any = None
         self._tasks: dict[str, Any] = {}
-        self._lock = allocate_lock()
 
     def advance(self, what: str, amount: int, total: int | None, unit: str) -> None:
         """Count, and draw."""
         with self._lock:
-            done = self._done[what] = self._done.get(what, 0) + amount
+            work = self._count(what, amount, total, unit)
             if self._live is None:
                 self._live = _progress()
                 self._live.start()
-            said = _amount(done, total, unit)
             if what not in self._tasks:
-                self._tasks[what] = self._live.add_task(what, total=total, said=said)
-            self._live.update(self._tasks[what], completed=done, total=total, said=said)
+                self._tasks[what] = self._live.add_task(what, total=work.total or None, said="")
+            self._live.update(self._tasks[what], completed=work.done, total=work.total or None, said=str(work))
 
     def hide(self) -> None:
         """Take the bars off the screen; the next `advance` brings them back."""
@@ -102,6 +146,11 @@ def _progress() -> Any:
     system = "standard" if coloured(sys.stderr) else None
     # Bars are made where there is a terminal, or where they were asked for: rich need not look again.
     console = Console(stderr=True, color_system=system, force_terminal=True)  # type: ignore[arg-type]
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(_WIDTH),
+        TextColumn("{task.fields[said]}"),
+        TimeElapsedColumn(),
+    )
     # Output goes where it is sent: redirecting would take stdout's lines to the terminal when it is a file.
     return Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)

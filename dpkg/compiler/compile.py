@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ _BATCH, _BATCH_BYTES = 256, 1 << 20  # blobs at a time, where no network is betw
 _WORKERS, _REMOTE_WORKERS = 2, 16
 Task = Sequence[Item]  # several small blobs, or one of anything
 Done = tuple["Compiled", bytes]  # and the file's stamp, if it was the same before and after
+Unfinished = Callable[[Sequence["Compiled | None"], Sequence[bytes]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +68,36 @@ class Report:
     stamps: tuple[bytes, ...] = field(default=())  # of each source; UNKNOWN where it changed while it was read
 
 
-def compile_plan(odb: Odb, plan: Plan, known: Sequence[Compiled | None] = ()) -> Report:
+def compile_plan(
+    odb: Odb, plan: Plan, known: Sequence[Compiled | None] = (), unfinished: Unfinished | None = None
+) -> Report:
     """Store everything that a plan names and the tree over it; nothing is published. Raises what readers raise.
 
-    `known`: for each item what it was compiled to before, and is stored, if its file need not be read.
+    `known`: for each item what it was compiled to before, and is stored, if its file need not be read. `unfinished` is
+    told, where an error or Ctrl-C ends it, what each item was compiled to by then, and its stamp; that is stored.
     """
     entries = list(known) or [None] * len(plan.items)
     stamps = [item.stamp for item in plan.items]
     lacking = (i for i, done in enumerate(entries) if done is None)
     remote = is_remote(odb.backend)
     tasks = list(_tasks((item for item, done in zip(plan.items, entries, strict=True) if done is None), remote))
+    progress.expect(sum(size_in(item.stamp) for task in tasks for item in task))
     with odb.packing():
         # Tables have threads of their own.
         workers = _REMOTE_WORKERS if remote else _WORKERS
         work = partial(_work, odb, odb.small_blobs())
-        for results in some_ahead(work, tasks, lambda task: task[0].format is None, workers):
-            for result in results:
-                i = next(lacking)
-                entries[i], stamps[i] = result
-            progress.advance("built", len(results), len(plan.items), "files")
+        try:
+            for results in some_ahead(work, tasks, lambda task: task[0].format is None, workers):
+                for result in results:
+                    i = next(lacking)
+                    entries[i], stamps[i] = result
+                progress.advance("built", len(results), len(entries), "entries")
+        except (DpkgError, KeyboardInterrupt):
+            if unfinished is not None and len(entries) > 1:
+                with suppress(DpkgError):
+                    odb.flush()
+                    unfinished(entries, stamps)
+            raise
         del work  # of a million files it is large
         whole = tuple(done for done in entries if done is not None)
         return Report(_tree(odb, plan, whole), whole, tuple(stamps))
@@ -116,12 +129,18 @@ def _tasks(items: Iterator[Item], remote: bool) -> Iterator[Task]:
 
 def _work(odb: Odb, small: SmallBlobs, task: Task) -> list[Done]:
     if len(task) > 1:
-        return _blobs(odb, small, task)
-    (item,) = task
+        done = _blobs(odb, small, task)
+        progress.finished((), sum(size_in(item.stamp) for item in task))
+        return done
+    return [_single(odb, *task)]
+
+
+def _single(odb: Odb, item: Item) -> Done:
     done = _compile(odb, item)
     read = _files(item) if done.type == "table" else ()
     found = _still(item)
-    return [(replace(done, read=read) if found != UNKNOWN else done, found)]
+    progress.finished(_paths(item), size_in(item.stamp))
+    return replace(done, read=read) if found != UNKNOWN else done, found
 
 
 def _compile(odb: Odb, item: Item) -> Compiled:
@@ -132,10 +151,14 @@ def _compile(odb: Odb, item: Item) -> Compiled:
     return Compiled(item.name, "table", oid, table.rows, table.bytes, item.source, widened)
 
 
+def _paths(item: Item) -> Sequence[str]:
+    return item.origin.files() if item.origin else (item.source,)
+
+
 def _files(item: Item) -> tuple[Read, ...]:
     """The files of a table, which have just been read."""
     try:
-        return tuple(_hashed(path) for path in (item.origin.files() if item.origin else (item.source,)))
+        return tuple(_hashed(path) for path in _paths(item))
     except OSError:
         return ()
 

@@ -2,8 +2,9 @@
 
 Derived data: without it all files are read. A file is taken for unchanged where its size, times and inode are those of
 the last build, and older than that build: what changes in the moment of a build (or a little earlier, as clocks of file
-systems are coarse) is read again. What it was compiled to is only used where the newest commit holds it: so it is stored
-whole (STO-9), and no gc can take it from under a build.
+systems are coarse) is read again. What it was compiled to is only used where it is stored whole: the newest commit holds it
+(STO-9), or all of it was looked for. So no gc can take it from under a build, and one that was broken off, or refused what it
+had made, goes on from there.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dpkg.compiler.plan import UNKNOWN, size_in, times_in
 from dpkg.errors import Corrupt, DpkgError, NotFound
 from dpkg.index import walk
 from dpkg.oid import Oid
+from dpkg.reaching import Objects
 
 if TYPE_CHECKING:
     from dpkg.compiler.plan import Item, Plan
@@ -48,7 +50,7 @@ def stat_cache_key(package: str) -> str:
 
 
 def compile_changed(odb: Odb, plan: Plan, package: str, tip: Oid | None) -> Report:
-    """As `compile_plan`, but what is in the tree `tip`, that of the package's newest commit, is not read again.
+    """As `compile_plan`, but what is stored is not read again, such as what is in `tip`, the tree of the package's newest commit.
 
     Where nothing changed that tree is the result, and is not even built.
     """
@@ -56,19 +58,27 @@ def compile_changed(odb: Odb, plan: Plan, package: str, tip: Oid | None) -> Repo
     cache = StatCache.load(odb, key, plan.path)
     names = _names(plan)
     shape = _shape(plan, names)
-    known = cache.known(odb, plan, names, tip) if tip is not None else []
+    known = cache.known(odb, plan, names, tip)
     if tip is not None and tip == cache.tree and shape == cache.shape and None not in known:
         return Report(tip, tuple(done for done in known if done is not None))
     del names, cache  # of a million files they are large
-    report = compile_plan(odb, plan, known)
-    stamps = [stamp if _is_old(stamp, plan.began) else UNKNOWN for stamp in report.stamps]
-    with suppress(DpkgError):  # it is of use, not needed
-        odb.backend.put(key, StatCache.made(_names(plan), report, stamps, shape).encode(plan.path))
+
+    def keep(entries: Sequence[Compiled | None], stamps: Sequence[bytes], tree: str = "") -> None:
+        old = [stamp if _is_old(stamp, plan.began) else UNKNOWN for stamp in stamps]
+        made = StatCache.made(_names(plan), entries, old, tree, shape)
+        with suppress(DpkgError):  # it is of use, not needed
+            odb.backend.put(key, made.encode(plan.path))
+
+    report = compile_plan(odb, plan, known, keep)
+    keep(report.entries, report.stamps, report.tree)
     return report
 
 
 class StatCache:
-    """For each source of a build its stamp, and what it was compiled to; the tree of that build, and the plan's shape."""
+    """For each source of a build its stamp, and what it was compiled to; the tree of that build, and the plan's shape.
+
+    There is no tree of a build that was broken off, and nothing of the sources that it had not read.
+    """
 
     def __init__(
         self,
@@ -83,18 +93,20 @@ class StatCache:
         self._names, self._records, self._tables = names, records, tables or {}
 
     @classmethod
-    def made(cls, names: Sequence[str], report: Report, stamps: Sequence[bytes], shape: str) -> StatCache:
+    def made(
+        cls, names: Sequence[str], entries: Sequence[Compiled | None], stamps: Sequence[bytes], tree: str, shape: str
+    ) -> StatCache:
         """Of a build."""
         records = bytearray()
-        for stamp, entry in zip(stamps, report.entries, strict=True):
-            records += stamp
-            records += entry.oid.raw
+        for stamp, entry in zip(stamps, entries, strict=True):
+            records += stamp if entry else UNKNOWN
+            records += entry.oid.raw if entry else bytes(_OID)
         tables = {
             name: (e.rows, e.bytes, e.widened, e.read)
-            for name, e in zip(names, report.entries, strict=True)
-            if e.type == "table"
+            for name, e in zip(names, entries, strict=True)
+            if e and e.type == "table"
         }
-        return cls(report.tree, shape, names, records, tables)
+        return cls(tree, shape, names, records, tables)
 
     def encode(self, path: str) -> bytes:
         """A line of JSON with the `path` that was built, the names with a zero byte between two, the records, and their digest."""
@@ -143,9 +155,11 @@ class StatCache:
         }
         return cls(head["tree"], head["shape"], names, records, tables)
 
-    def known(self, odb: Odb, plan: Plan, names: Sequence[str], tip: Oid) -> list[Compiled | None]:
-        """For each item of a plan what it was compiled to, if its file is unchanged and the tree `tip` holds that."""
-        held = None if tip == self.tree else _oids_below(odb, tip)
+    def known(self, odb: Odb, plan: Plan, names: Sequence[str], tip: Oid | None) -> list[Compiled | None]:
+        """For each item of a plan what it was compiled to, if its file is unchanged and the tree `tip`, or else the store, holds that."""
+        if not self._names:
+            return [None] * len(names)
+        held = None if tip is not None and tip == self.tree else _oids_below(odb, tip)
         places: Sequence[int] | range = range(len(names))
         if names == self._names:
             self._names = names  # of a million files one list is enough
@@ -153,7 +167,9 @@ class StatCache:
             index = {name: i for i, name in enumerate(self._names)}
             places = [index.get(name, -1) for name in names]
         found = [self._find(*each) for each in zip(plan.items, names, places, strict=True)]
-        return found if held is None else [done if done and done.oid in held else None for done in found]
+        if held is None:
+            return found
+        return [done if done and (done.oid in held or _is_whole(odb, done)) else None for done in found]
 
     def _find(self, item: Item, name: str, place: int) -> Compiled | None:
         start = place * (_STAMP + _OID)
@@ -179,12 +195,25 @@ def _is_old(stamp: bytes, began: int) -> bool:
     return max(modified, changed) < began - (_FINE if changed % _SECOND else _COARSE)
 
 
-def _oids_below(odb: Odb, tree: Oid) -> set[Oid]:
+def _oids_below(odb: Odb, tree: Oid | None) -> set[Oid]:
     """What a tree holds; nothing where it cannot be read."""
+    if tree is None:
+        return set()
     try:
         return {entry.oid for _, entry in walk(odb, tree)}
     except (NotFound, Corrupt):
         return set()
+
+
+def _is_whole(odb: Odb, entry: Compiled) -> bool:
+    """Whether all that an entry is made of is stored."""
+    try:
+        return all(
+            odb.has_fragment(oid) if kind == "fragment" else odb.has(oid)
+            for kind, oid in Objects(odb).entry(entry.type, entry.oid, entry.bytes)
+        )
+    except (NotFound, Corrupt):
+        return False
 
 
 def _names(plan: Plan) -> list[str]:

@@ -7,6 +7,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from dpkg import progress
 from dpkg.errors import Corrupt, NotFound, Usage
 from dpkg.objects import frame
 from dpkg.objects.chunks import Chunk, ChunkList, cut, pack
@@ -60,11 +61,14 @@ def _write_chunks(odb: Odb, head: bytes, rest: BinaryIO) -> tuple[Oid, int]:
     crew = Crew(_WRITERS_REMOTE if is_remote(odb.backend) else _WRITERS)
     begun: deque[list[Future[tuple[Oid, int]]]] = deque()
     stored: list[tuple[Oid, int]] = []
+    name, position = str(getattr(rest, "name", "")), 0
     with crew:
         for views in cut(head, rest):
             begun.append(crew.begin(partial(_store, odb), views))
             for view in views:
                 hasher.update(view)
+                position += len(view)
+            progress.reached(name, position)
             if len(begun) > 2:  # the memory of the first is needed now
                 stored += crew.end(begun.popleft())
         for tasks in begun:

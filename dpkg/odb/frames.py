@@ -292,10 +292,14 @@ class Frames:
             self._packer = None
             packer.close()
 
-    def sync(self) -> None:
-        """When this returns, all that was put survives a power cut."""
+    def flush(self) -> None:
+        """Store the frames that wait for a pack."""
         if self._packer is not None:
             self._packer.flush()
+
+    def sync(self) -> None:
+        """When this returns, all that was put survives a power cut."""
+        self.flush()
         self.backend.sync()
 
 

@@ -248,6 +248,10 @@ class Odb:
         """
         return self.frames.packing()
 
+    def flush(self) -> None:
+        """Store the objects that wait for a pack."""
+        self.frames.flush()
+
     def sync(self) -> None:
         """When this returns, everything written, or found already written, survives a power cut."""
         self.frames.sync()

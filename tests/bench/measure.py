@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -56,6 +57,11 @@ def build(store: Path, source: Path) -> Ran:
         "--quiet",
         env={"DPK_STORE": str(store), "DPK_AUTHOR": "bench"},
     )
+
+
+def fresh(store: Path) -> None:
+    """Make sure that there is nothing."""
+    shutil.rmtree(store, ignore_errors=True)
 
 
 def pairs(repeats: int, ours: Callable[[], Ran], theirs: Callable[[], Ran]) -> tuple[float, list[Ran], list[Ran]]:

@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--network-gb", type=float, default=1.0, help="GB of fragments to push and install")
-    parser.add_argument("--only", choices=("builds", "files", "start", "network"))
+    parser.add_argument("--only", choices=("builds", "formats", "files", "start", "network"))
     options = parser.parse_args()
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="dpkg-bench-") as folder:
@@ -161,6 +161,10 @@ def main() -> None:
             figures += bench_start(Path(folder))
         if options.only in (None, "builds"):
             figures += bench_builds(Path(folder), options.repeats)
+        if options.only in (None, "formats"):
+            from formats import bench_formats
+
+            figures += bench_formats(Path(folder), min(3, options.repeats))
         if options.only in (None, "files"):
             figures += bench_files(Path(folder), options.repeats)
         if options.only in (None, "network"):
@@ -168,7 +172,7 @@ def main() -> None:
 
             figures += bench_network(Path(folder), min(3, options.repeats), options.network_gb)
     for f in figures:
-        print(f"{'ok  ' if f.value <= f.goal else 'MISS'} {f.name:<44} {f.value:8.3f}   goal {f.goal:<6}  {f.detail}")
+        print(f"{'ok  ' if f.value <= f.goal else 'MISS'} {f.name:<48} {f.value:8.3f}   goal {f.goal:<6}  {f.detail}")
     if options.json:
         Path(options.json).write_text(json.dumps([asdict(f) for f in figures], indent=2) + "\n")
 

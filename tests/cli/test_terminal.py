@@ -215,7 +215,7 @@ class Clock:
 
 def test_plain_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a terminal: at most a line every few seconds, the first after some."""
-    monkeypatch.setattr("time.monotonic", lambda: Clock.now)
+    monkeypatch.setattr("dpkg.cli.bars.monotonic", lambda: Clock.now)
     from dpkg import progress
 
     with bars.shown() as shown:
@@ -225,4 +225,7 @@ def test_plain_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
             progress.advance("moved", 1_000_000, None, "bytes")
             Clock.now += 0.25
     progress.advance("stored", 1, None, "rows")  # nobody listens any more
-    assert capsys.readouterr().err.splitlines() == ["stored: 21,000 of 200,000 rows", "stored: 41,000 of 200,000 rows"]
+    assert capsys.readouterr().err.splitlines() == [
+        "stored: 21,000 of 200,000 rows, 4,200 rows/s, 43 s left",
+        "stored: 41,000 of 200,000 rows, 4,100 rows/s, 39 s left",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import dpkg
 from dpkg import plumbing
 from dpkg.compiler import compile as compiling
 from dpkg.compiler import statcache
+from dpkg.errors import Format
 from dpkg.repository import Repository
 
 PKG = "acme/x"
@@ -178,16 +180,69 @@ def caches(store: Any) -> list[Path]:
 
 
 @pytest.mark.spec("STO-24")
-def test_only_what_the_newest_commit_holds_is_taken(src: Path, store: Any, build: Callable[..., list[str]]) -> None:
-    """What nothing refers to may be gone: here it is."""
+def test_what_is_stored_whole_is_not_read(src: Path, store: Any, build: Callable[..., list[str]]) -> None:
+    """Whether the newest commit holds it or not."""
     settle()
     build()
     store.commit(PKG, {"a.txt": b"hello", "other": b"by someone else"})
-    assert build() == ["b.txt", "t.csv"]
     assert build() == []
     dpkg.rm(PKG)
+    assert build() == []
+    dpkg.rm(PKG)
+    dpkg.gc()
+    store.commit("acme/y", {"a": b"hello"})
     assert build() == ["a.txt", "b.txt", "t.csv"]
     assert len(caches(store)) == 1
+
+
+@pytest.mark.spec("STO-24")
+@pytest.mark.parametrize("rows", [1, 30_000])
+def test_what_lacks_anything_is_read(src: Path, store: Any, build: Callable[..., list[str]], rows: int) -> None:
+    """A part of it may be gone: here each in turn, of a commit that is gone too."""
+    (src / "t.csv").write_text("id\n" + "".join(f"{i * 7919 % 30011}\n" for i in range(rows)))
+    (src / "large").write_bytes(random.Random(1).randbytes(9_000_000 if rows > 1 else 10))
+    settle()
+    build()
+    files = [
+        path for folder in ("objects", "fragments") for path in Path(store.url, folder).rglob("*") if path.is_file()
+    ]
+    assert len(files) > 4
+    for path in files:
+        dpkg.rm(PKG)
+        path.unlink()
+        dpkg.build(PKG, str(src))
+        assert dpkg.verify(deep=True).problems == ()
+
+
+@pytest.mark.spec("STO-24")
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("error", [Format, KeyboardInterrupt])
+def test_a_build_that_was_broken_off_is_taken_up(
+    src: Path, build: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, error: type[BaseException], again: bool
+) -> None:
+    settle()
+    if again:
+        build()
+        for name in ("a.txt", "t.csv", "sub/b.txt"):
+            (src / name).write_text(f"n\n{len(name)}\n")
+    (src / "u.csv").write_text("n\n1\n")
+    (src / "v.csv").write_text("n\n1\n")
+    settle()
+    real = compiling.compile_table
+
+    def ended(odb: Any, item: Any) -> Any:
+        if item.name == "u":
+            raise error("as it happens")
+        return real(odb, item)
+
+    monkeypatch.setattr(compiling, "compile_table", ended)
+    with pytest.raises(error):
+        dpkg.build(PKG, str(src))
+    with pytest.raises(error):
+        dpkg.build(PKG, str(src))
+    monkeypatch.setattr(compiling, "compile_table", real)
+    assert build() == ["u.csv", "v.csv"]
+    assert build() == []
 
 
 @pytest.mark.spec("STO-10")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dpkg import progress
 from dpkg.arrow.normal import decoded_size
 from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
 from dpkg.arrow.readers.base import label, rules_of, unique
@@ -36,8 +37,10 @@ class ColumnarSource:
         read: Callable[[], Iterator[pa.RecordBatch]],
         options: ReadOptions,
         what: str,
+        rows: int = 0,
     ) -> None:
-        self._path, self._read, self._what = path, read, what
+        """`rows` are how many there are, to tell how far reading is; 0 where nobody knows."""
+        self._path, self._read, self._what, self._rows = path, read, what, rows
         try:
             names = [field.name for field in schema if str(field.type) is not None]  # also those within must be UTF-8
         except UnicodeDecodeError as e:
@@ -62,6 +65,7 @@ class ColumnarSource:
     def batches(self) -> Iterator[pa.RecordBatch]:
         schema, done = self.schema, 0
         batches = self._read()
+        size = os.path.getsize(self._path) if self._rows else 0
         while True:
             try:
                 batch = next(batches, None)
@@ -72,6 +76,8 @@ class ColumnarSource:
             columns = [self._column(i, c, done) for i, c in enumerate(batch.columns)]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
             done += batch.num_rows
+            if size:
+                progress.reached(self._path, size * done // self._rows)
 
     def _check(self, field: pa.Field, rule: ColumnRule) -> None:
         """Raises Usage for a declared type that nothing of the column's could be."""
@@ -155,7 +161,7 @@ def parquet(path: str, options: ReadOptions) -> ColumnarSource:
             # Without pre_buffer and with a buffer, a row group is read page by page, however large it is.
             yield from pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 16).iter_batches(rows)
 
-    return ColumnarSource(path, schema, read, options, PARQUET)
+    return ColumnarSource(path, schema, read, options, PARQUET, footer.num_rows)
 
 
 def orc(path: str, options: ReadOptions) -> ColumnarSource:
@@ -165,7 +171,8 @@ def orc(path: str, options: ReadOptions) -> ColumnarSource:
         return orc.ORCFile(open_file(path))
 
     try:
-        schema = opened().schema
+        file = opened()
+        schema, rows = file.schema, file.nrows
     except BROKEN as e:
         raise damaged(path, ORC, e) from None
 
@@ -174,7 +181,7 @@ def orc(path: str, options: ReadOptions) -> ColumnarSource:
         for i in range(file.nstripes):
             yield from sliced([file.read_stripe(i)], is_file=False)
 
-    return ColumnarSource(path, schema, read, options, ORC)
+    return ColumnarSource(path, schema, read, options, ORC, rows)
 
 
 def arrow(path: str, options: ReadOptions) -> ColumnarSource:

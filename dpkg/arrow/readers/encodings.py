@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dpkg.arrow.readers.files import open_text, read, read_into
+from dpkg import progress
+from dpkg.arrow.readers.files import decompressed, open_file, read, read_into
 from dpkg.errors import Format, Usage
 
 _BOM = b"\xef\xbb\xbf"
@@ -19,12 +20,14 @@ class Text:
 
     def __init__(self, path: str, encoding: str, codec: str | None = None) -> None:
         self._path, self._encoding = path, encoding
-        self._source, self._decoder = open_text(path, codec), _decoder(encoding)
+        self._file = open_file(path)
+        self._source, self._decoder = decompressed(path, self._file, codec), _decoder(encoding)
         self._ended = False
         self._mark = self._next(len(_BOM)).removeprefix(_BOM)
 
     def read(self, lead: bytes, size: int) -> pa.Buffer | None:
         """`lead` and what follows in the file, at most `size` bytes or a few more; None at the end."""
+        progress.reached(self._path, self._file.tell())
         if self._mark or self._decoder is not None:
             more = self._mark + self._next(size)
             self._mark = b""

@@ -40,15 +40,14 @@ def codec_of(name: str) -> str | None:
     return _CODECS.get(os.path.splitext(name)[1].lower())
 
 
-def open_text(path: str, codec: str | None = None) -> Any:
-    """A file as a stream of its decompressed bytes, as its name's end (or `codec`) says."""
-    raw = open_file(path)
+def decompressed(path: str, file: Any, codec: str | None = None) -> Any:
+    """The stream of an open file's decompressed bytes, as its name's end (or `codec`) says."""
     codec = codec or codec_of(path)
-    return pa.CompressedInputStream(raw, codec) if codec else raw
+    return pa.CompressedInputStream(file, codec) if codec else file
 
 
 def read(path: str, source: Any, size: int) -> bytes:
-    """The next bytes of a stream of `open_text`. Raises Format if the compression is broken."""
+    """The next bytes of a stream of `decompressed`. Raises Format if the compression is broken."""
     try:
         return bytes(source.read(size))
     except OSError as e:

@@ -137,7 +137,7 @@ def _source(path: str, columns: dict[str, Any], options: ReadOptions, what: str)
             arrays = [_array(a[start : start + step], types[name]) for name, a in columns.items()]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-    return ColumnarSource(path, schema, read, options, what)
+    return ColumnarSource(path, schema, read, options, what, rows)
 
 
 def _array(values: Any, kind: Any) -> pa.Array:
