@@ -133,7 +133,8 @@ def _list(names: tuple[str, ...]) -> str:
 
 
 def _parts(pattern: str) -> list[str]:
-    return [part for part in pattern.split("/") if part not in ("", ".")]
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    return [*parts, "*"] if parts[-1:] == ["**"] else parts
 
 
 def _fixed(pattern: str) -> int:
