@@ -18,6 +18,7 @@ _PORCELAIN = (
     "diff",
     "export",
     "gc",
+    "generate",
     "init",
     "install",
     "log",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from dpkg.porcelain._diff import diff as diff
     from dpkg.porcelain._export import export as export
     from dpkg.porcelain._gc import gc as gc
+    from dpkg.porcelain._generate import generate as generate
     from dpkg.porcelain._init import init as init
     from dpkg.porcelain._install import install as install
     from dpkg.porcelain._log import log as log

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dpkg.arrow.options import TRANSFORMS
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.errors import Usage
 from dpkg.repository import Repository
@@ -23,9 +24,7 @@ COMMAND = Command(
     "Store a table and print its oid. Nothing is published.",
     (
         Arg("file", "a file, or - for standard input (Arrow, Parquet, or text with --format)", completes="file"),
-        Opt(
-            "--format", "csv, tsv, parquet, arrow or jsonl (default: by the file's name or first bytes)", str, "FORMAT"
-        ),
+        Opt("--format", "how to read it (default: by the file's name or first bytes)", str, "FORMAT", TRANSFORMS),
         Opt("--key", "a column of the key; may be given more than once", str, "COLUMN", many=True),
         STORE,
     ),
@@ -65,11 +64,11 @@ def store_table(odb: Odb, file: str, format: str | None, key: tuple[str, ...]) -
     from dpkg.tables import write_table as write
 
     if file != "-":
-        known = format or (format_of(os.path.basename(file)) or (None,))[0]
+        known = format or (format_of(os.path.basename(file), maybe=True) or (None,))[0]
         if known is None:
             raise Usage(
                 f"'{file}' does not say by its name what format it is",
-                "give --format csv, tsv, parquet, arrow or jsonl",
+                f"give --format {', '.join(TRANSFORMS[:-1])} or {TRANSFORMS[-1]}",
             )
         return compile_table(odb, Item((file,), file, known, key=key))[:2]
     source = open_stream(sys.stdin.buffer, format)

@@ -6,6 +6,7 @@ PORCELAIN, PLUMBING = "porcelain", "plumbing"
 TABLE: dict[str, dict[str, str]] = {
     "make": {
         "init": "make a store",
+        "generate": "write a build.yml from a folder",
         "build": "build a package from a file, a folder or a build.yml",
         "check": "check data as a build.yml says, without building",
         "tag": "give a commit a name that never moves",

@@ -88,7 +88,9 @@ def _show(result: Any, module: ModuleType, given: Parsed, before: Callable[[], N
     command = module.COMMAND
     if "json" in given.common:
         output.show_json(result, f"dpk.{command.name}/{command.json}", before)
-    elif not ("quiet" in given.common and command.prose and not _code(result)):
+    elif not (
+        "quiet" in given.common and command.prose and not _code(result) and not getattr(result, "asked_for", False)
+    ):
         output.show(module.render(result, **given.view), before)
     return _code(result)
 

@@ -33,13 +33,13 @@ def plan_file(path: str, raw: bool = False) -> Plan:
     return make_plan([item], os.path.dirname(path), path=path, began=began)
 
 
-def plan_folder(root: str, raw: bool = False) -> Plan:
-    """A plan of all files below a folder. With `raw` every file stays a blob.
+def plan_folder(root: str, raw: bool = False, without: str = "") -> Plan:
+    """A plan of all files below a folder, but for the one in it named `without`. With `raw` every file stays a blob.
 
     Raises Usage for a folder without files, names that clash, links that lead out, and files that are neither file nor folder.
     """
     began = time.time_ns()
-    items = [_item(*found, raw) for found in sorted(_files(root, _ignored(root)))]
+    items = [_item(*found, raw) for found in sorted(_files(root, _ignored(root))) if found[0] != (without,)]
     if not items:
         raise Usage(f"the folder '{root}' holds no files", f"check the path, and what {IGNORE_FILE} leaves out")
     return make_plan(items, root, path=root, began=began)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 16 << 20
 _MOST_BITS = 1024  # of a whole number: no float is larger
-MAX_DEPTH = 200  # mappings and lists in one another
+MAX_DEPTH = 250  # mappings and lists in one another
 
 
 class YamlFile:

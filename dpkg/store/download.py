@@ -22,7 +22,7 @@ _WEB = ("http", "https")
 
 def is_url(text: str) -> bool:
     """Whether a build.yml means a URL by this, and not a path."""
-    return bool(_URL.match(text)) or "::" in text.partition("://")[0]
+    return bool(_URL.match(text)) or ("://" in text and "::" in text.partition("://")[0])
 
 
 def shown(url: str) -> str:

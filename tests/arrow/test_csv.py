@@ -521,3 +521,12 @@ def test_quotes_of_ones_own(scratch: Path) -> None:
     for bad in ("''", ",", "\n", "é"):
         with pytest.raises(Usage, match="cannot be a quote"):
             rows(scratch, ReadOptions(quote_char=bad))
+
+
+@pytest.mark.parametrize("text", ["1,234.5", "1.234,5", "1'234", "1 234", "1\u00a0234", "-3,5", "1,234,567"])
+def test_thousands_marks_are_named(scratch: Path, text: str) -> None:
+    scratch.write_text(f"a;b\n1;2\n{text};3\n")
+    rule = ColumnRule(type=pa.decimal128(12, 2))
+    with pytest.raises(Format, match="line 3, column 'a'") as caught:
+        rows(scratch, ReadOptions(delimiter=";", schema={"a": rule}))
+    assert "thousands marks" in caught.value.hint

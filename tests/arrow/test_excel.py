@@ -44,6 +44,7 @@ def read(path: str, **options: Any) -> pa.Table:
     return table
 
 
+@pytest.mark.spec("BLD-5")
 def test_types_of_columns(book: Callable[..., str]) -> None:
     path = book(
         ["n", "x", "t", "b", "d", "m", "c", "e", "nothing", 2026],
@@ -94,6 +95,7 @@ def test_sheets(book: Callable[..., str]) -> None:
         read(path, sheet="none")
 
 
+@pytest.mark.spec("BLD-5")
 @pytest.mark.parametrize(
     ("cells", "said"),
     [

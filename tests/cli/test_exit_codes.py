@@ -213,6 +213,7 @@ PRINTS = {
 # These print too: they change something first, or read standard input.
 OTHERS = {
     "init",
+    "generate",
     "build",
     "push",
     "install",

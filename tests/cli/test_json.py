@@ -22,6 +22,7 @@ ONE, MANY = "one object", "a line each"
 # A call of each command on the package of the fixture `sales`, and what its JSON is.
 CALLS: dict[str, tuple[list[str], str]] = {
     "init": (["./other"], ONE),
+    "generate": (["files"], ONE),
     "build": (["acme/built", "files"], ONE),
     "check": (["checked.build.yml"], ONE),
     "tag": (["acme/sales", "v2"], ONE),

@@ -17,6 +17,7 @@ from dpkg.cli import bars, commands
 
 PROSE = {
     "init": ["./other"],
+    "generate": ["files"],
     "build": ["acme/built", "file.csv"],
     "check": ["file.build.yml"],
     "tag": ["acme/sales", "v2"],
@@ -35,6 +36,8 @@ PROSE = {
 def here(sales: Any, dpk: Callable[..., Any]) -> Any:
     Path("file.csv").write_text("a\n1\n")
     Path("file.build.yml").write_text("contents: {a: {file: file.csv, checks: {rows: {min: 1}}}}")
+    Path("files").mkdir()
+    Path("files/file.csv").write_text("a\n1\n")
     dpk("push", "acme/sales", "./remote")
     return sales
 

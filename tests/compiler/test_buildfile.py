@@ -167,7 +167,7 @@ MISTAKES = {
     ),
     "contents: {a: {file: data/t.csv, key: [amount, idd]}}": ("line 1, column 48", "column 'idd'", "columns: id"),
     "contents: {a: {file: data/t.csv, schema: {id: {name: when}}}}": ("line 1, column 12", "both be named 'when'", ""),
-    f"contents: {'[' * 1000}": ("line 1, column 210", "nests more than 200 deep", ""),
+    f"contents: {'[' * 1000}": ("line 1, column 260", "nests more than 250 deep", ""),
     "contents: {a: 1}\n---\ncontents: {}": ("line 2, column 1", "", ""),
     "contents: {a: \x00}": ("", "not YAML", ""),
 }

@@ -167,6 +167,7 @@ def test_mistakes_in_patterns(src: Path, build: Build) -> None:
 CELLS = st.sampled_from(["", "1", "2.5", "9007199254740993", "2020-01-01", "2020-01-01 10:00", "x", "true", '"q"'])
 
 
+@pytest.mark.spec("BLD-3")
 @given(st.lists(st.lists(CELLS, max_size=3), min_size=1, max_size=4))
 def test_parts_are_as_one_file(tmp_path_factory: Any, parts: list[list[str]]) -> None:
     """The type of a column depends on all cells of all parts [TXT-1]."""
@@ -227,6 +228,7 @@ def test_only_what_changed_is_read(src: Path, build: Build, monkeypatch: pytest.
 # Groups
 
 
+@pytest.mark.spec("BLD-4")
 def test_groups_hand_down(src: Path, build: Build) -> None:
     (src / "a.txt").write_text("# title\nid;v\n1;-\n2;x\n")
     (src / "b.txt").write_text("id|v\n1|NA\n")

@@ -82,6 +82,7 @@ def test_what_the_reader_takes_the_schema_takes(folder: Path, text: str) -> None
     assert [e.message for e in SCHEMA.iter_errors(plain(text))] == []
 
 
+@pytest.mark.spec("BLD-1")
 @pytest.mark.parametrize("text", [*BAD, *BEYOND])
 def test_what_the_reader_refuses(folder: Path, text: str) -> None:
     (folder / "build.yml").write_text(text)

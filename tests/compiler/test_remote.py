@@ -12,7 +12,14 @@ from typing import Any
 
 import faultproxy
 import fsspec
+import numpy as np
+import openpyxl
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.orc
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 import dpkg
 from dpkg.compiler import make_plan
@@ -58,6 +65,27 @@ def test_from_a_web_server(src: Path, scratch: Path, serve: Callable[..., str]) 
     assert build(src, near.format(f"{url}/", "some%20file.bin")).entries[0].rows == 3
 
 
+def test_every_format_comes_from_a_url(src: Path, serve: Callable[..., str]) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["n"])  # type: ignore[union-attr]
+    book.active.append([1])  # type: ignore[union-attr]
+    book.save(src / "w.xlsx")
+    np.save(src / "a.npy", np.arange(3))
+    np.savez(src / "z.npz", n=np.arange(3))
+    (src / "r.json").write_text('[{"n": 1}]')
+    table = pa.table({"n": [1]})
+    pq.write_table(table, src / "p.parquet")
+    pyarrow.orc.write_table(table, src / "o.orc")
+    pyarrow.feather.write_feather(table, src / "f.feather")
+    (src / "l.jsonl.zst").write_bytes(zstandard.compress(b'{"n": 1}'))
+    names = ["w.xlsx", "a.npy", "z.npz", "r.json", "p.parquet", "o.orc", "f.feather", "l.jsonl.zst"]
+    entries = ", ".join(f"{n.replace('.', '_')}: {{file: '%s{n}', as: table}}" for n in names)
+    text = f"contents: {{{entries}}}"
+    near = build(src, text % (("",) * len(names)))
+    assert {e.type for e in near.entries} == {"table"}
+    assert build(src, text % ((f"{serve(src)}/",) * len(names))).tophash == near.tophash
+
+
 def test_a_connection_that_breaks_is_taken_up_again(src: Path, serve: Callable[..., str]) -> None:
     for ranges in (True, False):
         with faultproxy.FaultProxy(serve(src, ranges=ranges)) as proxy:
@@ -68,6 +96,7 @@ def test_a_connection_that_breaks_is_taken_up_again(src: Path, serve: Callable[.
             assert "range" in proxy.requests[-1].headers
 
 
+@pytest.mark.spec("BLD-2")
 def test_errors_say_where_and_no_secret(src: Path, scratch: Path, serve: Callable[..., str], monkeypatch: Any) -> None:
     url, place = serve(src), f"{src}/build.yml, line 1, column"
     (src / "bad.csv").write_text("a,b\n1\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,7 @@ from dpkg.errors import DpkgError, Format
 
 SUGGEST = 1000  # rows
 AHEAD = 3  # chunks
+_MARKED = re.compile(r"[+-]?[0-9]{1,3}([,.'’ \u00a0\u202f][0-9]{3})+([.,][0-9]+)?|[+-]?[0-9]*,[0-9]+")
 _BOM = b"\xef\xbb\xbf"
 Parsed = tuple[Chunk, pa.RecordBatch]
 
@@ -252,4 +254,7 @@ def refused(where: str, column: str, value: object, kind: pa.DataType) -> Format
     text = str(value)
     shown = text if len(text) <= 60 else text[:57] + "…"
     hint = "name it among the null spellings if it stands for no value, or declare another type"
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if number and _MARKED.fullmatch(text):
+        hint = "numbers have a point, and no thousands marks: write the file so, or declare the column utf8"
     return Format(f"{where}, column '{column}': '{shown}' is not {label(kind)}", hint)
