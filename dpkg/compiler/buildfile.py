@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from dpkg.compiler import grammar
+from dpkg.compiler import grammar, quilt
 from dpkg.compiler.globs import from_files
 from dpkg.compiler.plan import BuildFile, Item, Path, Plan, disk_name, make_plan, stamp
 from dpkg.compiler.remote import Remote
@@ -45,7 +45,10 @@ def plan_buildfile(path: str, raw: bool = False) -> Plan:
     yml = YamlFile(path)
     if yml.root is None:
         raise Usage(f"{path} is empty", "it needs 'contents:' with an entry for each table or file")
-    top = yml.mapping(yml.root, "build.yml", grammar.keys_of(grammar.TOP))
+    if (old := quilt.translated(yml)) is not None:
+        top: Fields = {"contents": (old, old)}
+    else:
+        top = yml.mapping(yml.root, "build.yml", grammar.keys_of(grammar.TOP))
     if "contents" not in top:
         raise yml.error(yml.root, "'contents' is missing", "it holds an entry for each table or file")
     planner = Planner(yml, raw)

@@ -73,7 +73,7 @@ def from_files(planner: Planner, entry: Entry) -> None:
     if is_url(text):
         hint = "name its files one by one in 'file', or bring them here first"
         raise yml.error(node, "a pattern is for files of this machine, not for URLs", hint)
-    found = sorted(_matching(planner.local(node, ""), text), key=lambda names: [os.fsencode(n) for n in names])
+    found = sorted(matching(planner.local(node, ""), text), key=lambda names: [os.fsencode(n) for n in names])
     if not found:
         hint = "a pattern is relative to build.yml; * stands for any part of a name, ** for any folders"
         raise NotFound(f"{yml.place(node)}: no file matches '{text}'", hint)
@@ -143,7 +143,7 @@ def _fixed(pattern: str) -> int:
     return next((i for i, part in enumerate(parts) if _MAGIC.search(part)), len(parts) - 1)
 
 
-def _matching(root: str, pattern: str) -> Iterator[tuple[str, ...]]:
+def matching(root: str, pattern: str) -> Iterator[tuple[str, ...]]:
     """Files below `root` that match, by their names; links to folders are followed only where the pattern names them."""
     start = ("",) if pattern.startswith("/") else ()
     for names in set(_below(root, start, tuple(os.fsdecode(part.encode()) for part in _parts(pattern)))):
