@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 WORKERS = max(2, min(8, os.cpu_count() or 2))
 REMOTE_WORKERS = 8  # requests at once: they mostly wait
 Made = tuple[FragmentEntry, StatsRow]
+Look = Callable[[Schema], Callable[[fragment.Fragment], None]]
 
 
 def write_table(
@@ -40,15 +41,18 @@ def write_table(
     schema: pa.Schema,
     key: tuple[str, ...] = (),
     progress: Callable[[int], None] | None = None,
+    look: Look | None = None,
 ) -> tuple[Oid, Table]:
     """Store a stream of record batches of one Arrow schema as a table; `progress` is told rows as they are stored.
+
+    `look`, given the schema, gives what looks at each fragment while it is in memory, in any thread.
 
     Raises Format for types and values that a table cannot hold, CheckFailed for a key that is not unique.
     """
     canonical, plain = plain_rows(schema, batches, key)
     cutter = Cutter(canonical, key)
     index = _TableIndex(odb, canonical)
-    for made in _encoded(odb, cutter.cut(plain), canonical):
+    for made in _encoded(odb, cutter.cut(plain), canonical, look(canonical) if look else None):
         index.add(made)
         if progress:
             progress(made[0].rows)
@@ -69,14 +73,16 @@ def plain_rows(
     return canonical, plain
 
 
-def _encoded(odb: Odb, fragments: Iterable[Rows], schema: Schema) -> Iterator[Made]:
+def _encoded(
+    odb: Odb, fragments: Iterable[Rows], schema: Schema, look: Callable[[fragment.Fragment], None] | None
+) -> Iterator[Made]:
     """Fragments stored by a few threads (Arrow and BLAKE3 release the GIL), handed back in order."""
     pending: deque[Future[Made]] = deque()
     encodings = Encodings()
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-fragment")
     try:
         for rows in fragments:
-            pending.append(pool.submit(_store, odb, rows, schema, encodings))
+            pending.append(pool.submit(_store, odb, rows, schema, encodings, look))
             while len(pending) > WORKERS + 1:
                 yield pending.popleft().result()
         while pending:
@@ -85,8 +91,16 @@ def _encoded(odb: Odb, fragments: Iterable[Rows], schema: Schema) -> Iterator[Ma
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _store(odb: Odb, rows: Rows, schema: Schema, encodings: Encodings | None = None) -> Made:
+def _store(
+    odb: Odb,
+    rows: Rows,
+    schema: Schema,
+    encodings: Encodings | None = None,
+    look: Callable[[fragment.Fragment], None] | None = None,
+) -> Made:
     made = fragment.make(rows, schema)
+    if look:
+        look(made)
     if not odb.has_fragment(made.entry.oid):
         odb.write_fragment_file(made.entry.oid, fragment.encode(made, schema, encodings))
     return made.entry, made.stats

@@ -23,19 +23,18 @@ class Kept:
     """Of each fragment, by the digest of a rule, what was measured there; only what passed, or goes into a figure."""
 
     def __init__(self, odb: Odb) -> None:
-        self._backend = odb.backend
-        self.used = self.measured = 0  # for those who count
+        self.odb = odb
 
     def load(self, fragment: str) -> dict[str, Any]:
         """Nothing where it is missing, damaged, or of another form."""
         try:
-            return decode(self._backend.get(CHECKED + fragment), fragment)
+            return decode(self.odb.backend.get(CHECKED + fragment), fragment)
         except (DpkgError, ValueError, TypeError, KeyError, RecursionError):
             return {}
 
     def store(self, fragment: str, found: Mapping[str, Any]) -> None:
         with suppress(DpkgError):  # it is of use, not needed
-            self._backend.put(CHECKED + fragment, encode(fragment, found))
+            self.odb.backend.put(CHECKED + fragment, encode(fragment, found))
 
 
 def encode(fragment: str, found: Mapping[str, Any]) -> bytes:

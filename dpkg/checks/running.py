@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dpkg.checks.rules import ERROR, Rule, allowed
-from dpkg.checks.tables import Part, Tables, find
+from dpkg.checks.tables import Part, StoredTables, Tables, find
 from dpkg.errors import Usage
 from dpkg.threads import in_order
 
@@ -130,6 +131,31 @@ def _measure(part: Part, bound: Sequence[_Bound], kept: Kept | None) -> tuple[in
     if keeps and passed and kept is not None and part.oid is not None:
         kept.store(part.oid, known | passed)
     return part.rows, found
+
+
+def watch(rules: Sequence[Rule], kept: Kept) -> Callable[[Schema], Callable[[Any], None]]:
+    """What looks at the fragments of a table while they are made (dpkg.tables): what it finds is kept, and need not be read again.
+
+    A rule that does not fit the schema is left to `check_table`.
+    """
+
+    def look(schema: Schema) -> Callable[[Any], None]:
+        from dpkg.arrow.checks.make import ALONE
+
+        setting = Setting(StoredTables(kept.odb, {}), kept=kept)
+        bound: list[_Bound] = []
+        for rule in rules:
+            with suppress(Usage):
+                bound += _bind("", [rule], setting, schema) if rule.kind in ALONE else []
+        working = [b for b in bound if b.evaluator is not None]
+
+        def one(made: Any) -> None:
+            columns = dict(zip(schema.names, made.columns, strict=True))
+            _measure(Part(made.entry.oid, made.entry.rows, lambda names: columns), working, kept)
+
+        return one
+
+    return look
 
 
 def _result(path: str, bound: _Bound, rows: int) -> Result:

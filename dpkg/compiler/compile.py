@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
     from dpkg.odb.small import SmallBlobs
+    from dpkg.tables import Look
 
 SMALL = 256 << 10  # bytes; blobs of at most this are read whole, and stored several at a time
 _BLOCK = 1 << 20
@@ -267,9 +268,10 @@ def compile_table(odb: Odb, item: Item) -> tuple[Oid, Table, tuple[Widened, ...]
 
     try:
         source = opened(odb, item)
+        look = _look(odb, item)
         try:
             oid, table = stream(
-                source, lambda schema, batches: tables.write_table(odb, batches, schema, item.key, _rows)
+                source, lambda schema, batches: tables.write_table(odb, batches, schema, item.key, _rows, look)
             )
             return oid, table, tuple(source.widened)
         finally:
@@ -284,6 +286,16 @@ def opened(odb: Odb, item: Item) -> Source:
 
     assert item.format is not None
     return item.origin.rows(odb, item) if item.origin else open_source(item.source, item.format, item.options)
+
+
+def _look(odb: Odb, item: Item) -> Look | None:
+    """What runs checks on fragments while they are in memory."""
+    if not item.checks:
+        return None
+    from dpkg.checks.kept import Kept
+    from dpkg.checks.running import watch
+
+    return watch(item.checks, Kept(odb))
 
 
 def _placed(error: DpkgError, item: Item) -> DpkgError:

@@ -25,6 +25,10 @@ _ROWS: dict[str, Callable[[str, Type, Mapping[str, Any], int], RowRule]] = {
 }
 
 
+# What finds out about some rows what holds for them wherever they are (Evaluator.kept).
+ALONE = frozenset([*_ROWS, "mean", "std", "sum", "monotonic", "freshness"])
+
+
 class Skipped(Exception):
     """A rule that cannot be looked at here, and why."""
 
