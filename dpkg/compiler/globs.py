@@ -132,6 +132,11 @@ def _list(names: tuple[str, ...]) -> str:
 # Patterns
 
 
+def is_pattern(text: str) -> bool:
+    """Whether it can match more than itself."""
+    return bool(_MAGIC.search(text))
+
+
 def _parts(pattern: str) -> list[str]:
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
     return [*parts, "*"] if parts[-1:] == ["**"] else parts
@@ -140,7 +145,7 @@ def _parts(pattern: str) -> list[str]:
 def _fixed(pattern: str) -> int:
     """How many names of each match stand in the pattern to the letter, but for the last."""
     parts = _parts(pattern)
-    return next((i for i, part in enumerate(parts) if _MAGIC.search(part)), len(parts) - 1)
+    return next((i for i, part in enumerate(parts) if is_pattern(part)), len(parts) - 1)
 
 
 def matching(root: str, pattern: str) -> Iterator[tuple[str, ...]]:
@@ -162,7 +167,7 @@ def _below(root: str, at: tuple[str, ...], parts: tuple[str, ...]) -> Iterator[t
         for name, is_folder in _scan(_path(root, at)):
             if is_folder and len(at) < _DEEPEST:
                 yield from _below(root, (*at, name), parts)
-    elif not _MAGIC.search(part):
+    elif not is_pattern(part):
         if os.path.exists(_path(root, (*at, part))):
             yield from _below(root, (*at, part), rest)
     else:

@@ -6,7 +6,6 @@ own spellings of null hold. Places of nodes stay, so that every later error poin
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import yaml
 
 from dpkg.compiler import grammar
-from dpkg.compiler.globs import matching
+from dpkg.compiler.globs import is_pattern, matching
 from dpkg.errors import NotFound, Usage
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def _is_quilt(node: Node, top: bool = False) -> bool:
         if not isinstance(value, yaml.MappingNode):
             continue
         names = [k.value for k, _ in value.value if isinstance(k, yaml.ScalarNode)]
-        if "kwargs" in names or (glob.has_magic(name) and not any(kind in names for kind in grammar.KINDS)):
+        if "kwargs" in names or (is_pattern(name) and not any(kind in names for kind in grammar.KINDS)):
             return True
         if "contents" in names:
             if _is_quilt(_value(value, "contents")):
@@ -120,7 +119,7 @@ def _group(yml: YamlFile, group: tuple[Node, Node], args: _Args) -> Node:
     for name, (place, value) in fields.items():
         if name in own:
             continue
-        if glob.has_magic(name):
+        if is_pattern(name):
             made += _matched(yml, place, value, args)
         else:
             made.append((place, _entry(yml, place, value, args)))
