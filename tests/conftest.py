@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hypothesis import settings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dpkg.repository import Repository
 
 AUTHOR = "Ada <ada@example.com>"
+LARGE = 1 << 16  # bytes of a build.yml, which would take the validator seconds
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
 pytest_plugins = ["server_fixtures"]
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
@@ -41,6 +43,59 @@ def _no_user_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         patch.setenv("DPK_AUTHOR", AUTHOR)
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell, and inherited from there
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+
+
+@pytest.fixture(scope="session")
+def against_the_schema() -> Callable[[bytes | str], list[str]]:
+    """What an editor would say of a build.yml: the errors by its JSON Schema."""
+    import yaml
+    from jsonschema import Draft202012Validator
+
+    path = Path(__file__).parents[1] / "spec/json/build.yml.schema.json"
+    validator = Draft202012Validator(json.loads(path.read_text("utf-8")))
+
+    class Loader(yaml.CSafeLoader):
+        """As editors read it: YAML 1.2 knows no timestamps, and fewer words for true and false."""
+
+        yaml_implicit_resolvers: ClassVar = {
+            first: [(tag, found) for tag, found in known if tag.rpartition(":")[2] not in ("timestamp", "bool")]
+            for first, known in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:bool", re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+    )
+
+    def errors(text: bytes | str) -> list[str]:
+        return [e.message for e in validator.iter_errors(yaml.load(text, Loader))]
+
+    return errors
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _what_builds_fits_the_schema(against_the_schema: Callable[[bytes | str], list[str]]) -> Iterator[None]:
+    """Every build.yml of any test of which a plan is made is one that its published JSON Schema takes too."""
+    from dpkg.compiler import buildfile, quilt
+
+    real, old = buildfile.make_plan, quilt.translated
+
+    def checked(*args: Any, build: Any, **more: Any) -> Any:
+        plan = real(*args, build=build, **more)
+        if not was_quilt and len(build.data) < LARGE:
+            assert (build.data, against_the_schema(build.data)) == (build.data, [])
+        return plan
+
+    def translated(yml: Any) -> Any:
+        nonlocal was_quilt
+        node = old(yml)
+        was_quilt = node is not None
+        return node
+
+    was_quilt = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buildfile, "make_plan", checked)
+        patch.setattr(quilt, "translated", translated)
         yield
 
 

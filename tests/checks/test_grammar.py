@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -178,9 +179,24 @@ MISTAKES = {
 }
 
 
+# What the JSON Schema of build.yml cannot see.
+BEYOND = {
+    *("{sql: ''}", "{rows: {min: 2, max: 1}}", "{columns: {a: {type: in64}}}", "{columns: {a: {matches: '('}}}"),
+    *("{columns: {a: {matches: {pattern: emial}}}}", "{columns: {a: {enum: {file: none.txt}}}}"),
+}
+
+
+def test_the_schema_knows_every_rule(src: Path, against_the_schema: Callable[[str], list[str]]) -> None:
+    assert {rule.kind for rule in parse(src, EVERYTHING)} == rules.FORMS.keys()
+    assert against_the_schema(EVERYTHING) == []
+    for kind in rules.FORMS:
+        assert against_the_schema(EVERYTHING.replace(f" {kind}:", f" {kind}s:")) != []
+
+
 @pytest.mark.parametrize("text", MISTAKES)
-def test_mistakes(src: Path, text: str) -> None:
+def test_mistakes(src: Path, text: str, against_the_schema: Callable[[str], list[str]]) -> None:
     place, said, meant = MISTAKES[text]
+    assert (against_the_schema(checks(text)) == []) == (text in BEYOND)
     with pytest.raises((Usage, NotFound)) as caught:
         parse(src, checks(text))
     assert f"build.yml, line 1, {place}: " in caught.value.message

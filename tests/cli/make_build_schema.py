@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import make_checks_schema
+from make_checks_schema import TEXT as _TEXT
+from make_checks_schema import TEXTS as _TEXTS
+
 from dpkg.arrow.options import COLUMN_KEYS, OPTIONS, REFUSED, Option
 from dpkg.compiler import grammar
 
 NAME = "build.yml.schema.json"
-_TEXT: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}  # as it is written
-_TEXTS = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 _SHAPES: dict[str, dict[str, Any]] = {
     "text": _TEXT,
     "texts": _TEXTS,
     "flag": {"type": "boolean"},
     "any": {},
-    "checks": {"type": "object", "minProperties": 1},
+    "checks": {"$ref": "#/$defs/checks"},
     "contents": {"$ref": "#/$defs/contents"},
     "schema": {"$ref": "#/$defs/schema"},
     "options": {"$ref": "#/$defs/options"},
@@ -45,6 +47,7 @@ def schema() -> dict[str, Any]:
             "schema": {"type": "object", "additionalProperties": {"anyOf": [_TEXT, {"$ref": "#/$defs/column"}]}},
             "column": {"minProperties": 1, **_closed({n: {"description": h, **_TEXT} for n, h in COLUMN_KEYS.items()})},
             "options": _closed({option.name: _option(option) for option in OPTIONS}),
+            **make_checks_schema.definitions(),
         },
     }
 
