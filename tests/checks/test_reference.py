@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 import forms
+import numpy as np
 import pyarrow as pa
 import pytest
 import strategies as strategy
@@ -22,6 +23,7 @@ from strategies import FLAT, FLOATS, INTS, Plain, cuts, kind, param, storage, ta
 from dpkg.arrow.checks import whole
 from dpkg.arrow.checks.base import Outcome
 from dpkg.arrow.checks.make import Surroundings, make
+from dpkg.arrow.checks.spool import Keys, KeySpool, Pile
 from dpkg.arrow.normal import normalise
 from dpkg.arrow.schema import Schema
 from dpkg.errors import Usage
@@ -305,18 +307,52 @@ def test_integers_of_all_widths_are_compared() -> None:
 
 
 @pytest.mark.spec("CHK-6")
-@given(SEEDS, columns_of(st.sampled_from(["int64", "utf8", "float32"])))
-def test_what_is_too_much_for_memory_goes_to_a_file(rng: random.Random, table: Plain) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        state = rng.getstate()
-        few = outcome(rng, table, "unique", True, {}), outcome(rng, table, "duplicates", False, {"max": "0"})
-        patch.setattr("dpkg.arrow.checks.spool.MEMORY", 16)
-        patch.setattr("dpkg.arrow.checks.whole._STEP", 3)
+@given(SEEDS, columns_of(st.sampled_from(["int64", "uint64", "utf8", "float32", "float64"])), st.integers(0, 4))
+def test_what_is_too_much_for_memory_goes_to_a_file(rng: random.Random, table: Plain, quarter: int) -> None:
+    state = rng.getstate()
+
+    def found() -> list[Outcome]:
         rng.setstate(state)
-        assert (outcome(rng, table, "unique", True, {}), outcome(rng, table, "duplicates", False, {"max": "0"})) == few
+        rules = [("unique", True, {}), ("duplicates", False, {"max": "0"})]
         if kind(table.schema[0][1]) != "utf8":
-            assume(all(abs(v) < 1e30 for v in numbers(table)))
-            median = sorted(numbers(table))[len(numbers(table)) // 2 :][:1]
-            got = figure(outcome(rng, table, "quantile", True, {"q": "1", "min": "0"}))
-            assert (got is None) == (not median)
-            assert got is None or float(got) == pytest.approx(float(max(numbers(table))), rel=1e-15)
+            rules.append(("quantile", True, {"q": str(quarter / 4), "min": "0"}))
+        return [outcome(rng, table, rule, column, args) for rule, column, args in rules]
+
+    few = found()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dpkg.arrow.checks.spool.MEMORY", 64)
+        patch.setattr("dpkg.arrow.checks.spool._LEAST", 1)
+        assert found() == few
+
+
+@pytest.mark.spec("CHK-6")
+@given(st.integers(0, 2**32), st.integers(1, 400), st.integers(1, 500), st.integers(200, 3000))
+def test_keys_in_runs(seed: int, kinds: int, rows: int, memory: int) -> None:
+    """In any order of parts, of few keys or many: the first row of each, and all the others."""
+    rng = np.random.default_rng(seed)
+    high, low = rng.integers(0, kinds, (2, rows), np.uint64) % np.array([[kinds], [2]], np.uint64)
+    first: dict[tuple[int, int], int] = {}
+    for at, key in enumerate(zip(high.tolist(), low.tolist(), strict=True)):
+        first.setdefault(key, at)
+    again = sorted(set(range(rows)) - set(first.values()))
+    places = np.array_split(np.arange(rows), rng.integers(1, 9))
+    rng.shuffle(places)  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dpkg.arrow.checks.spool.MEMORY", memory)
+        patch.setattr("dpkg.arrow.checks.spool._LEAST", 1)
+        for asked in (True, False):
+            handed: list[int] = []
+            spool = KeySpool(lambda found, handed=handed: handed.extend(found.tolist()))  # type: ignore[misc]
+            pile = Pile(np.uint64)
+            for part in places:
+                spool.append(Keys(high[part], low[part], part))
+            if asked:
+                parts = list(spool.distinct())
+                found = [x for p in parts for x in zip(*(a.tolist() for a in p), strict=True)]
+                assert found == sorted((*key, at) for key, at in first.items())
+                for p in parts:
+                    pile.append(p.high)
+                assert pile.whole().tolist() == sorted(k for k, _ in first)
+            else:
+                spool.finish()
+            assert sorted(handed) == again

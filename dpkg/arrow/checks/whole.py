@@ -14,13 +14,10 @@ from dpkg.arrow.checks.base import Broken, Columns, Evaluator, Outcome, RowRule,
 from dpkg.arrow.checks.binding import INTEGERS, NUMBERS, require
 from dpkg.arrow.checks.figures import floats, judged
 from dpkg.arrow.checks.keys import keys, row_keys
-from dpkg.arrow.checks.spool import MEMORY, Spool
+from dpkg.arrow.checks.spool import Keys, KeySpool, Numbers, Pile
 from dpkg.arrow.types import Type
 from dpkg.arrow.values import FLOATS, slots
 from dpkg.errors import Usage
-
-_STEP = 1 << 20  # rows at a time
-_MOST_INT = 2**63 - 1
 
 
 class Repeats(Evaluator):
@@ -31,99 +28,61 @@ class Repeats(Evaluator):
     def __init__(self, columns: tuple[str, ...], types: list[Type], most: int, *, nulls: bool, limit: int = 0) -> None:
         """`nulls`: they count as values. More than `limit` repeats break the rule."""
         self.columns, self._types, self._most, self._nulls, self._limit = columns, types, most, nulls, limit
-        self._high, self._low, self._at = Spool(np.uint64), Spool(np.uint64), Spool(np.int64)
-        self._rows = 0
+        self._keys = KeySpool(self._again)
+        self._rows, self._bad, self._first = 0, 0, np.zeros(0, np.int64)
 
     def measure(self, columns: Columns, rows: int) -> Any:
         arrays = [columns[name] for name in self.columns]
         if self._nulls:
-            return *row_keys(arrays, self._types), np.arange(rows), rows
+            return Keys(*row_keys(arrays, self._types), np.arange(rows)), rows
         keep = valid(arrays[0])
         high, low = keys(arrays[0], self._types[0])
-        return high[keep], low[keep], np.flatnonzero(keep), rows
+        return Keys(high[keep], low[keep], np.flatnonzero(keep)), rows
 
     def add(self, measured: Any, start: int) -> None:
-        high, low, at, rows = measured
-        self._high.append(high)
-        self._low.append(low)
-        self._at.append(at + start)
+        found, rows = measured
+        self._keys.append(found._replace(at=found.at + start))
         self._rows += rows
 
+    def _again(self, rows: Any) -> None:
+        self._bad += len(rows)
+        self._first = np.sort(np.concatenate([self._first, rows]))[: self._most]
+
     def outcome(self) -> Outcome:
-        found = self._repeats()
-        bad = len(found) if len(found) > self._limit else 0
-        said = f"{len(found):,} of {self._rows:,} rows repeat an earlier one"
-        return Outcome(bad, said, tuple(Broken(int(row), "") for row in found[: self._most]))
-
-    def _repeats(self) -> Any:
-        """The rows, in order. What has no second row of the same first half is not looked at further."""
-        ordered = self._high.sorted()
-        again = np.concatenate(
-            [np.zeros(0, np.int64), *(_equal(ordered, start) for start in range(1, len(ordered), _STEP))]
-        )
-        if not len(again):
-            return again
-        twice = np.unique(ordered[again])
-        high, low, at = self._high.whole(), self._low.whole(), self._at.whole()
-        places = np.concatenate(
-            [start + np.flatnonzero(_in(high[start : start + _STEP], twice)) for start in range(0, len(high), _STEP)]
-        )
-        order = np.lexsort((at[places], low[places], high[places]))
-        places = places[order]
-        same = (high[places][1:] == high[places][:-1]) & (low[places][1:] == low[places][:-1])
-        return np.sort(at[places[1:][same]])
-
-
-def _equal(ordered: Any, start: int) -> Any:
-    """Places from `start` on, of a step, whose number is that of the place before."""
-    stop = min(start + _STEP, len(ordered))
-    return start + np.flatnonzero(ordered[start:stop] == ordered[start - 1 : stop - 1])
-
-
-def _in(values: Any, known: Any) -> Any:
-    """Which values are among sorted ones."""
-    at = np.searchsorted(known, values)
-    at[at == len(known)] = 0
-    return known[at] == values
+        self._keys.finish()
+        said = f"{self._bad:,} of {self._rows:,} rows repeat an earlier one"
+        rows = tuple(Broken(int(row), "") for row in self._first)
+        return Outcome(self._bad if self._bad > self._limit else 0, said, rows)
 
 
 class Known:
-    """The different keys of a column that others refer to: 16 bytes for each."""
+    """The different keys of a column that others refer to: 16 bytes for each, in memory or in a temporary file."""
 
     def __init__(self, arrays: Iterable[pa.Array], t: Type) -> None:
         self.type = t.storage
-        found = np.zeros((0, 2), np.uint64)
-        held, size = [found], 0
+        spool = KeySpool(lambda rows: None)
         for array in arrays:
             keep = valid(array)
-            part = _distinct(np.stack([half[keep] for half in keys(array, t)], axis=1))
-            held.append(part)
-            size += part.nbytes
-            if size > MEMORY:
-                held, size = [_distinct(np.concatenate(held))], 0
-        self._keys = _distinct(np.concatenate(held))
-        self._high = np.ascontiguousarray(self._keys[:, 0])
+            high, low = keys(array, t)
+            spool.append(Keys(high[keep], low[keep], np.zeros(np.count_nonzero(keep), np.uint8)))
+        self._high, self._low = Pile(np.uint64), Pile(np.uint64)
+        for found in spool.distinct():
+            self._high.append(found.high)
+            self._low.append(found.low)
 
     def holds(self, array: pa.Array, t: Type) -> pa.Array:
         """For each value whether it is there."""
         high, low = keys(array, t)
         found = np.zeros(len(high), bool)
-        at = np.searchsorted(self._high, high)
+        known, others = self._high.whole(), self._low.whole()
+        at = np.searchsorted(known, high)
         for _ in range(2):  # two of one first half would be a wonder, three are not
-            inside = at < len(self._high)
+            inside = at < len(known)
             here = np.where(inside, at, 0)
-            if len(self._high):
-                found |= inside & (self._high[here] == high) & (self._keys[here, 1] == low)
+            if len(known):
+                found |= inside & (known[here] == high) & (others[here] == low)
             at = at + 1
         return pa.array(found)
-
-
-def _distinct(pairs: Any) -> Any:
-    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
-    pairs = pairs[order]
-    new = np.ones(len(pairs), bool)
-    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
-    return pairs[new]
 
 
 def foreign_key(column: str, t: Type, known: Known, target: str, most: int) -> RowRule:
@@ -154,7 +113,7 @@ class Quantile(Evaluator):
         scaled = t.kind == "decimal" and t.params[0] <= 18
         self._scale = 10 ** t.params[1] if scaled else 1
         dtype = "u8" if t.kind == "uint64" else "i8" if scaled or t.kind in INTEGERS else "f8"
-        self._spool = Spool(dtype)
+        self._numbers = Numbers(dtype)
 
     def measure(self, columns: Columns, rows: int) -> Any:
         array = columns[self.columns[0]].drop_null()
@@ -163,23 +122,24 @@ class Quantile(Evaluator):
             return values[~np.isnan(values)]
         if self._type.kind in INTEGERS or not len(array):
             return array.to_numpy() if len(array) and self._type.kind in INTEGERS else np.zeros(0)
-        if self._spool.dtype == np.float64:
+        if self._numbers.dtype == np.float64:
             return floats(array)
         return slots(array, "<i8", 2).reshape(-1, 2)[:, 0]  # the lower half is all of it
 
     def add(self, measured: Any, start: int) -> None:
-        self._spool.append(measured)
+        self._numbers.append(measured)
 
     def outcome(self) -> Outcome:
         return judged(self._figure(), self._args)
 
     def _figure(self) -> Fraction | float | None:
-        values = self._spool.sorted()
-        if not len(values):
+        last = len(self._numbers) - 1
+        if last < 0:
             return None
-        place = self._q * (len(values) - 1)
+        place = self._q * last
         at = int(place)
-        low, high = values[at].item(), values[min(at + 1, len(values) - 1)].item()
+        low = self._numbers.smallest(at).item()
+        high = low if place == at else self._numbers.smallest(at + 1).item()
         if isinstance(low, float) and not (np.isfinite(low) and np.isfinite(high)):
             return low if place == at else low + (high - low) * float(place - at)
         exact = Fraction(low) + (Fraction(high) - Fraction(low)) * (place - at)
