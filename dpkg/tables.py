@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dpkg.arrow import fragment
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 WORKERS = max(2, min(8, os.cpu_count() or 2))
 REMOTE_WORKERS = 8  # requests at once: they mostly wait
 Made = tuple[FragmentEntry, StatsRow]
-Look = Callable[[Schema], Callable[[fragment.Fragment], None]]
+Look = Callable[[int, fragment.Fragment], None]  # the number of its first row, and a fragment
 
 
 def write_table(
@@ -41,11 +42,11 @@ def write_table(
     schema: pa.Schema,
     key: tuple[str, ...] = (),
     progress: Callable[[int], None] | None = None,
-    look: Look | None = None,
+    look: Callable[[Schema], Look] | None = None,
 ) -> tuple[Oid, Table]:
     """Store a stream of record batches of one Arrow schema as a table; `progress` is told rows as they are stored.
 
-    `look`, given the schema, gives what looks at each fragment while it is in memory, in any thread.
+    `look`, given the schema, gives what looks at each fragment while it is in memory, in any thread and order.
 
     Raises Format for types and values that a table cannot hold, CheckFailed for a key that is not unique.
     """
@@ -73,16 +74,17 @@ def plain_rows(
     return canonical, plain
 
 
-def _encoded(
-    odb: Odb, fragments: Iterable[Rows], schema: Schema, look: Callable[[fragment.Fragment], None] | None
-) -> Iterator[Made]:
+def _encoded(odb: Odb, fragments: Iterable[Rows], schema: Schema, look: Look | None) -> Iterator[Made]:
     """Fragments stored by a few threads (Arrow and BLAKE3 release the GIL), handed back in order."""
     pending: deque[Future[Made]] = deque()
     encodings = Encodings()
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-fragment")
+    start = 0
     try:
         for rows in fragments:
-            pending.append(pool.submit(_store, odb, rows, schema, encodings, look))
+            see = partial(look, start) if look else None
+            pending.append(pool.submit(_store, odb, rows, schema, encodings, see))
+            start += sum(batch.num_rows for batch in rows)
             while len(pending) > WORKERS + 1:
                 yield pending.popleft().result()
         while pending:

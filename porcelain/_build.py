@@ -104,7 +104,7 @@ def _checked(repository: Repository, plan: Plan, report: Report, before: Oid | N
     from dpkg.checks.report import failure
     from dpkg.compiler.checking import check_stored
 
-    results = tuple(check_stored(repository.odb, plan, report.entries, before))
+    results = tuple(check_stored(repository.odb, plan, report, before))
     if any(r.fails for r in results):
         raise failure(results)
     return results

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from dpkg.checks.rules import ERROR, Rule, allowed
@@ -65,6 +66,7 @@ class Setting:
     kept: Kept | None = None
     most: int = ROWS
     now: int = field(default_factory=time.time_ns)
+    watched: Mapping[str, Watch] = field(default_factory=dict)  # by path, what looked at tables when they were made
     workers: int = WORKERS
 
 
@@ -73,7 +75,7 @@ def check_table(path: str, rules: Sequence[Rule], setting: Setting) -> list[Resu
     return setting.tables.parts(path, lambda schema, parts: _check(path, rules, setting, schema, parts))
 
 
-@dataclass
+@dataclass(eq=False)
 class _Bound:
     """A rule, and what finds out about it, or why nothing does."""
 
@@ -84,7 +86,8 @@ class _Bound:
 
 def _check(path: str, rules: Sequence[Rule], setting: Setting, schema: Schema, parts: Iterator[Part]) -> list[Result]:
     bound = _bind(path, rules, setting, schema)
-    working = [b for b in bound if b.evaluator is not None]
+    done = _seen(bound, setting.watched.get(path))
+    working = [b for b in bound if b.evaluator is not None and b not in done]
     rows = 0
     for count, measured in in_order(lambda part: _measure(part, working, setting.kept), parts, setting.workers):
         for one, found in zip(working, measured, strict=True):
@@ -92,6 +95,17 @@ def _check(path: str, rules: Sequence[Rule], setting: Setting, schema: Schema, p
             one.evaluator.add(found, rows)
         rows += count
     return [_result(path, one, rows) for one in bound]
+
+
+def _seen(bound: Sequence[_Bound], watch: Watch | None) -> list[_Bound]:
+    """Those whose evaluators have seen all rows before."""
+    found = []
+    for one in bound if watch else ():
+        assert watch is not None
+        if (evaluator := watch.take(one.rule)) is not None:
+            one.evaluator = evaluator
+            found.append(one)
+    return found
 
 
 def _bind(path: str, rules: Sequence[Rule], setting: Setting, schema: Schema) -> list[_Bound]:
@@ -133,29 +147,45 @@ def _measure(part: Part, bound: Sequence[_Bound], kept: Kept | None) -> tuple[in
     return part.rows, found
 
 
-def watch(rules: Sequence[Rule], kept: Kept) -> Callable[[Schema], Callable[[Any], None]]:
-    """What looks at the fragments of a table while they are made (dpkg.tables): what it finds is kept, and need not be read again.
+class Watch:
+    """Looks at the fragments of a table while they are made (dpkg.tables), so that they need not be read again for most rules.
 
-    A rule that does not fit the schema is left to `check_table`.
+    What is found of a fragment alone is kept; what needs all rows is held here, until `check_table` takes it. A rule that
+    does not fit the schema is left to that.
     """
 
-    def look(schema: Schema) -> Callable[[Any], None]:
-        from dpkg.arrow.checks.make import ALONE
+    def __init__(self, rules: Sequence[Rule], kept: Kept) -> None:
+        self._rules, self._kept = rules, kept
+        self._whole: dict[str, Evaluator] = {}  # by the digests of their rules
+        self._lock = Lock()
 
-        setting = Setting(StoredTables(kept.odb, {}), kept=kept)
+    def begin(self, schema: Schema) -> Callable[[int, Any], None]:
+        """For the fragments of a table of this schema; what was found before is forgotten."""
+        from dpkg.arrow.checks.make import ALONE, WHOLE
+
+        setting = Setting(StoredTables(self._kept.odb, {}), kept=self._kept)
         bound: list[_Bound] = []
-        for rule in rules:
-            with suppress(Usage):
-                bound += _bind("", [rule], setting, schema) if rule.kind in ALONE else []
-        working = [b for b in bound if b.evaluator is not None]
+        for rule in self._rules:
+            if rule.kind in ALONE | WHOLE:
+                with suppress(Usage):
+                    bound += _bind("", [rule], setting, schema)
+        alone = [b for b in bound if b.rule.kind in ALONE and b.evaluator is not None]
+        self._whole = {b.rule.digest: b.evaluator for b in bound if b.rule.kind in WHOLE and b.evaluator is not None}
+        whole = list(self._whole.values())
 
-        def one(made: Any) -> None:
+        def one(start: int, made: Any) -> None:
             columns = dict(zip(schema.names, made.columns, strict=True))
-            _measure(Part(made.entry.oid, made.entry.rows, lambda names: columns), working, kept)
+            _measure(Part(made.entry.oid, made.entry.rows, lambda names: columns), alone, self._kept)
+            for evaluator in whole:
+                found = evaluator.measure(columns, made.entry.rows)
+                with self._lock:
+                    evaluator.add(found, start)
 
         return one
 
-    return look
+    def take(self, rule: Rule) -> Evaluator | None:
+        """What has seen all rows, once."""
+        return self._whole.pop(rule.digest, None)
 
 
 def _result(path: str, bound: _Bound, rows: int) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dpkg.arrow.readers.base import Lines
     from dpkg.arrow.schema import Schema
     from dpkg.checks.tables import Tables
-    from dpkg.compiler.compile import Compiled
+    from dpkg.compiler.compile import Report
     from dpkg.compiler.plan import Item, Plan
     from dpkg.oid import Oid
 
@@ -32,14 +32,12 @@ def has_checks(plan: Plan) -> bool:
     return any(item.checks for item in plan.items)
 
 
-def check_stored(
-    odb: Odb, plan: Plan, entries: Sequence[Compiled], before: Oid | None, most: int = ROWS
-) -> list[Result]:
+def check_stored(odb: Odb, plan: Plan, report: Report, before: Oid | None, most: int = ROWS) -> list[Result]:
     """The checks of a plan on the tables that it became; `before` is the tree of the parent commit. Raises Usage, Corrupt."""
     from dpkg.checks.kept import Kept
 
-    tables = StoredTables(odb, {e.path: e.oid for e in entries if e.type == "table"})
-    setting = Setting(tables, before_in(odb, before), Kept(odb), most)
+    tables = StoredTables(odb, {e.path: e.oid for e in report.entries if e.type == "table"})
+    setting = Setting(tables, before_in(odb, before), Kept(odb), most, watched=report.watched)
     return [r for item in plan.items if item.checks for r in _of_item(odb, item, setting)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,17 +24,18 @@ from dpkg.threads import some_ahead
 if TYPE_CHECKING:
     from dpkg.arrow.options import Widened
     from dpkg.arrow.readers import Source
+    from dpkg.checks.running import Watch
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
     from dpkg.odb.small import SmallBlobs
-    from dpkg.tables import Look
 
 SMALL = 256 << 10  # bytes; blobs of at most this are read whole, and stored several at a time
 _BLOCK = 1 << 20
 _BATCH, _BATCH_BYTES = 256, 1 << 20  # blobs at a time, where no network is between
 _WORKERS, _REMOTE_WORKERS = 2, 16
 Task = Sequence[Item]  # several small blobs, or one of anything
-Done = tuple["Compiled", bytes]  # and the file's stamp, if it was the same before and after
+# And the file's stamp, if it was the same before and after; what looked at a table's fragments for its checks.
+Done = tuple["Compiled", bytes, "Watch | None"]
 Unfinished = Callable[[Sequence["Compiled | None"], Sequence[bytes]], None]
 
 
@@ -67,6 +68,7 @@ class Report:
     tree: Oid
     entries: tuple[Compiled, ...] = field(default=())
     stamps: tuple[bytes, ...] = field(default=())  # of each source; UNKNOWN where it changed while it was read
+    watched: Mapping[str, Watch] = field(default_factory=dict)  # of tables with checks that were made, by path
 
 
 def compile_plan(
@@ -79,29 +81,37 @@ def compile_plan(
     """
     entries = list(known) or [None] * len(plan.items)
     stamps = [item.stamp for item in plan.items]
-    lacking = (i for i, done in enumerate(entries) if done is None)
-    remote = is_remote(odb.backend)
-    tasks = list(_tasks((item for item, done in zip(plan.items, entries, strict=True) if done is None), remote))
-    progress.expect(sum(size_in(item.stamp) for task in tasks for item in task))
+    lacking = [i for i, done in enumerate(entries) if done is None]
+    watched: dict[str, Watch] = {}
     with odb.packing():
-        # Tables have threads of their own.
-        workers = _REMOTE_WORKERS if remote else _WORKERS
-        work = partial(_work, odb, odb.small_blobs())
         try:
-            for results in some_ahead(work, tasks, lambda task: task[0].format is None, workers):
-                for result in results:
-                    i = next(lacking)
-                    entries[i], stamps[i] = result
-                progress.advance("built", len(results), len(entries), "entries")
+            done = _compiled(odb, [plan.items[i] for i in lacking], len(entries))
+            for i, (entry, stamp, watch) in zip(lacking, done, strict=True):
+                entries[i], stamps[i] = entry, stamp
+                if watch is not None:
+                    watched[entry.path] = watch
         except (DpkgError, KeyboardInterrupt):
             if unfinished is not None and len(entries) > 1:
                 with suppress(DpkgError):
                     odb.flush()
                     unfinished(entries, stamps)
             raise
-        del work  # of a million files it is large
-        whole = tuple(done for done in entries if done is not None)
-        return Report(_tree(odb, plan, whole), whole, tuple(stamps))
+        whole = tuple(entry for entry in entries if entry is not None)
+        return Report(_tree(odb, plan, whole), whole, tuple(stamps), watched)
+
+
+def _compiled(odb: Odb, items: Sequence[Item], total: int) -> Iterator[Done]:
+    """What items become, in order; they are those of `total` that have to be read."""
+    remote = is_remote(odb.backend)
+    tasks = list(_tasks(iter(items), remote))
+    progress.expect(sum(size_in(item.stamp) for item in items))
+    work = partial(_work, odb, odb.small_blobs())
+    # Tables have threads of their own.
+    for results in some_ahead(
+        work, tasks, lambda task: task[0].format is None, _REMOTE_WORKERS if remote else _WORKERS
+    ):
+        yield from results
+        progress.advance("built", len(results), total, "entries")
 
 
 def _tasks(items: Iterator[Item], remote: bool) -> Iterator[Task]:
@@ -137,18 +147,29 @@ def _work(odb: Odb, small: SmallBlobs, task: Task) -> list[Done]:
 
 
 def _single(odb: Odb, item: Item) -> Done:
-    done = _compile(odb, item)
+    watch = _watch(odb, item)
+    done = _compile(odb, item, watch)
     read = _files(item) if done.type == "table" else ()
     found = _still(item)
     progress.finished(_paths(item), size_in(item.stamp))
-    return replace(done, read=read) if found != UNKNOWN else done, found
+    return replace(done, read=read) if found != UNKNOWN else done, found, watch
 
 
-def _compile(odb: Odb, item: Item) -> Compiled:
+def _watch(odb: Odb, item: Item) -> Watch | None:
+    """What looks at a table's fragments while they are in memory, where it has checks."""
+    if not item.checks:
+        return None
+    from dpkg.checks.kept import Kept
+    from dpkg.checks.running import Watch
+
+    return Watch(item.checks, Kept(odb))
+
+
+def _compile(odb: Odb, item: Item, watch: Watch | None = None) -> Compiled:
     if item.format is None:
         oid, size = item.origin.blob(odb, item) if item.origin else odb.write_blob_file(item.source)
         return Compiled(item.name, "blob", oid, 0, size, item.source)
-    oid, table, widened = compile_table(odb, item)
+    oid, table, widened = compile_table(odb, item, watch)
     return Compiled(item.name, "table", oid, table.rows, table.bytes, item.source, widened)
 
 
@@ -190,9 +211,9 @@ def _blobs(odb: Odb, small: SmallBlobs, task: Task) -> list[Done]:
     done: list[Done] = []
     for item, (data, found) in zip(task, read, strict=True):
         if data is None:
-            done.append((_compile(odb, item), UNKNOWN))
+            done.append((_compile(odb, item), UNKNOWN, None))
         else:
-            done.append((Compiled(item.name, "blob", next(oids), 0, len(data), item.source), found))
+            done.append((Compiled(item.name, "blob", next(oids), 0, len(data), item.source), found, None))
     return done
 
 
@@ -261,14 +282,14 @@ def _metadata(odb: Odb, item: Item | None) -> Oid | None:
         raise Usage(message, "quote numbers beyond 2^53 and NaN") from None
 
 
-def compile_table(odb: Odb, item: Item) -> tuple[Oid, Table, tuple[Widened, ...]]:
+def compile_table(odb: Odb, item: Item, watch: Watch | None = None) -> tuple[Oid, Table, tuple[Widened, ...]]:
     """Store one file as a table: its oid, the table, the columns that became wider than they began. Errors name the file."""
     from dpkg import tables
     from dpkg.arrow.readers import stream
 
     try:
         source = opened(odb, item)
-        look = _look(odb, item)
+        look = watch.begin if watch else None
         try:
             oid, table = stream(
                 source, lambda schema, batches: tables.write_table(odb, batches, schema, item.key, _rows, look)
@@ -286,16 +307,6 @@ def opened(odb: Odb, item: Item) -> Source:
 
     assert item.format is not None
     return item.origin.rows(odb, item) if item.origin else open_source(item.source, item.format, item.options)
-
-
-def _look(odb: Odb, item: Item) -> Look | None:
-    """What runs checks on fragments while they are in memory."""
-    if not item.checks:
-        return None
-    from dpkg.checks.kept import Kept
-    from dpkg.checks.running import watch
-
-    return watch(item.checks, Kept(odb))
 
 
 def _placed(error: DpkgError, item: Item) -> DpkgError:

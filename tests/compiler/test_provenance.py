@@ -67,7 +67,9 @@ def test_what_is_not_read_again_keeps_its_digest(src: Path, monkeypatch: pytest.
     first = provenance(src)
     read: list[str] = []
     real = compiling._compile
-    monkeypatch.setattr(compiling, "_compile", lambda odb, item: read.append(item.name) or real(odb, item))
+    monkeypatch.setattr(
+        compiling, "_compile", lambda odb, item, *more: read.append(item.name) or real(odb, item, *more)
+    )
     (src / "README.md").write_bytes(b"hallo")
     second = provenance(src)
     assert read == ["README.md"]

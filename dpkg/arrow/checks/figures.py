@@ -62,8 +62,8 @@ class Moments(Evaluator):
     def measure(self, columns: Columns, rows: int) -> Any:
         array = columns[self.columns[0]].drop_null()
         if self._type.kind in FLOATS:
-            values = comparable(array).to_numpy().astype(np.float64)
-            values = values[~np.isnan(values)]
+            values = comparable(array).to_numpy()
+            values = values[~np.isnan(values)].astype(np.float64)
             total = float(values.sum()).hex()
         else:
             total = str(exact_sum(array, self._type))

@@ -26,6 +26,7 @@ _LANES = (
     (U64(0x243F6A8885A308D3), U64(0xFF51AFD7ED558CCD), U64(0xC4CEB9FE1A85EC53)),
     (U64(0x13198A2E03707344), U64(0xBF58476D1CE4E5B9), U64(0x94D049BB133111EB)),
 )
+_NULL = U64(0x9E3779B97F4A7C15)
 _LONG = 512  # bytes; longer ones are digested one by one
 _BLOCK = 8192  # rows
 _TAIL = np.array([0] + [(1 << 8 * i) - 1 for i in range(1, 8)], U64)
@@ -65,12 +66,29 @@ def keys(array: pa.Array, t: Type) -> Keys:
 
 def row_keys(columns: list[pa.Array], types: list[Type]) -> Keys:
     """The key of each row over some columns; null equals null."""
-    words: list[Any] = []
-    for array, t in zip(columns, types, strict=True):
-        high, low = keys(array, t)
+    halves = [_with_nulls(array, t) for array, t in zip(columns, types, strict=True)]
+    n = len(columns[0])
+    out = []
+    for seed, a, b in _LANES:
+        h = np.full(n, seed)
+        for start in range(0, n, _BLOCK):
+            part = h[start : start + _BLOCK]
+            for high, low in halves:
+                part = _step(part, high[start : start + _BLOCK], a, b)
+                if low is not None:
+                    part += low[start : start + _BLOCK] * a
+            h[start : start + _BLOCK] = part
+        out.append(h)
+    return out[0], out[1]
+
+
+def _with_nulls(array: pa.Array, t: Type) -> tuple[Any, Any]:
+    """The halves of each value's key, and other ones for null; None for a second half that is 0 throughout."""
+    high, low = keys(array, t)
+    if array.null_count:
         null = pc.is_null(array).to_numpy(zero_copy_only=False)
-        words += [np.where(null, U64(0), high), np.where(null, U64(0), low), null.astype(U64)]
-    return _folded(words)
+        high, low = np.where(null, U64(0), high), np.where(null, _NULL, low)
+    return high, low if low.any() else None
 
 
 def _folded(words: list[Any]) -> Keys:

@@ -25,8 +25,10 @@ _ROWS: dict[str, Callable[[str, Type, Mapping[str, Any], int], RowRule]] = {
 }
 
 
-# What finds out about some rows what holds for them wherever they are (Evaluator.kept).
+# What needs but the table's own rows, in any order: so fragments can be looked at while they are made. Of those the first ones
+# find out about some rows what holds for them wherever they are (Evaluator.kept).
 ALONE = frozenset([*_ROWS, "mean", "std", "sum", "monotonic", "freshness"])
+WHOLE = frozenset(["unique", "duplicates", "median", "quantile"])
 
 
 class Skipped(Exception):
