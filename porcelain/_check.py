@@ -82,6 +82,7 @@ def _files(path: str, rows: int, against: str | None, store: str | None) -> list
 
 def _package(expr: str, rows: int, store: str | None) -> list[Result]:
     from dpkg.checks.kept import Kept
+    from dpkg.checks.report import settled
     from dpkg.checks.running import Setting, check_table
     from dpkg.checks.tables import StoredTables
     from dpkg.compiler.checking import before_in
@@ -97,7 +98,8 @@ def _package(expr: str, rows: int, store: str | None) -> list[Result]:
     parent = commit.parents[0] if commit.parents and odb.has(commit.parents[0]) else None
     before = before_in(odb, repository.commit(parent).tree if parent else None)
     setting = Setting(tables, before, Kept(odb), rows)
-    return [r for path, found in rules.items() for r in check_table(path, found, setting)]
+    results = [r for path, found in rules.items() for r in check_table(path, found, setting)]
+    return settled(results, setting.misfits)
 
 
 def _rules(checks: list[Any], path: str) -> dict[str, list[Rule]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -39,15 +40,23 @@ class _Parser:
         severity = self._severity(fields, ERROR)
         out: list[Rule] = []
         if "columns" in fields:
-            for column, (_, value) in self.yml.mapping(fields["columns"][1], "'columns' of 'checks'").items():
-                out += self._column(column, value, severity)
+            out += self._columns(*fields["columns"], severity)
         for kind, (key, value) in fields.items():
             self._later(kind, key)
             if kind in TABLE:
                 out += self._rules(kind, None, key, value, severity)
         if not out:
-            raise self.yml.error(node, "'checks' checks nothing", f"give it {', '.join(known)}")
+            raise self.yml.error(node, "'checks' checks nothing", f"give it {', '.join(('columns', *TABLE))}")
         return tuple(out)
+
+    def _columns(self, key: Node, node: Node, severity: str) -> list[Rule]:
+        """The rules of columns, by column; a list names the columns that there must be."""
+        import yaml
+
+        if isinstance(node, yaml.SequenceNode):
+            return self._rules("columns_are", None, key, node, severity)
+        by_column = self.yml.mapping(node, "'columns' of 'checks'").items()
+        return [rule for column, (_, value) in by_column for rule in self._column(column, value, severity)]
 
     def _column(self, column: str, node: Node, severity: str) -> list[Rule]:
         fields = self.yml.mapping(node, f"the checks of '{column}'")
@@ -154,7 +163,10 @@ class _Parser:
         return {name: text}
 
     def _texts(self, name: str, node: Node) -> dict[str, Any]:
-        return {name: list(self.yml.texts(node, f"'{name}'"))}
+        found = list(self.yml.texts(node, f"'{name}'"))
+        if not found:
+            raise self.yml.error(node, f"'{name}' is an empty list")
+        return {name: found}
 
     def _number(self, name: str, node: Node) -> dict[str, Any]:
         return {name: self._matching(node, rules.NUMBER, "a number")}
@@ -194,19 +206,28 @@ class _Parser:
                 out.append(type_name(self.yml.text(item, "a type")))
             except DpkgError as e:
                 raise self.yml.error(item, e.message, e.hint) from None
+        if not out:
+            raise self.yml.error(node, f"'{name}' is an empty list")
         return {name: out}
 
     def _pattern(self, name: str, node: Node) -> dict[str, Any]:
         """A pattern by its name; where nothing says that a name is meant, anything else is a regular expression."""
-        from dpkg.arrow.checks.patterns import NAMED
+        from dpkg.arrow.checks.patterns import NAMED, nearest
 
         text = self.yml.text(node, "a pattern")
-        return {"pattern": text} if text in NAMED else self._regex("regex", node)
+        if text in NAMED:
+            return {"pattern": text}
+        if re.fullmatch("[A-Za-z_-]+", text) and (near := nearest(text)):
+            hint = f"did you mean '{near}'? If it is a regular expression: {{regex: {text}}}"
+            raise self.yml.error(node, f"there is no pattern '{text}'", hint)
+        return self._regex("regex", node)
 
     def _regex(self, name: str, node: Node) -> dict[str, Any]:
         from dpkg.arrow.checks.patterns import check_regex
 
         text = self.yml.text(node, "a regular expression")
+        if not text:
+            raise self.yml.error(node, "a regular expression is empty, and is found in every text")
         try:
             check_regex(text)
         except Usage as e:

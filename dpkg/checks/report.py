@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dpkg.checks.rules import Rule, from_json
 from dpkg.checks.running import FAILED, PASSED, SKIPPED, BrokenRow, Result
 from dpkg.command import clean, count
-from dpkg.errors import CheckFailed, Format
+from dpkg.errors import CheckFailed, Format, Usage
 
 if TYPE_CHECKING:
     from dpkg.command import Line
@@ -38,6 +38,19 @@ def failure(results: Sequence[Result]) -> CheckFailed:
     hint = "mend the data, or the check; 'severity: warn' in build.yml lets it pass"
     told = f"{count(len(failed), 'check')} failed, and nothing was committed"
     return CheckFailed(f"{told}:\n" + "\n".join(lines), hint)
+
+
+def settled(results: list[Result], misfits: Sequence[Usage]) -> list[Result]:
+    """The results, if each rule fits its table. Raises Usage for all that do not, and tells what failed beside them."""
+    if not misfits:
+        return results
+    lines = [text for r in results if r.fails for text in said(r)]
+    if len(misfits) == 1 and not lines:
+        raise misfits[0]
+    more = [f"{e.message}" + (f" ({e.hint})" if e.hint else "") for e in misfits]
+    told = f"{count(len(misfits), 'check')} cannot be made"
+    failed = [f"{count(sum(r.fails for r in results), 'check')} failed:"] if lines else []
+    raise Usage("\n".join([f"{told}:", *more, *failed, *lines]), misfits[0].hint if len(misfits) == 1 else "")
 
 
 def said(r: Result) -> Iterator[str]:

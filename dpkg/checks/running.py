@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from threading import Lock
@@ -66,12 +65,13 @@ class Setting:
     kept: Kept | None = None
     most: int = ROWS
     now: int = field(default_factory=time.time_ns)
+    misfits: list[Usage] = field(default_factory=list)  # rules that do not fit their tables: told when all is done
     watched: Mapping[str, Watch] = field(default_factory=dict)  # by path, what looked at tables when they were made
     workers: int = WORKERS
 
 
 def check_table(path: str, rules: Sequence[Rule], setting: Setting) -> list[Result]:
-    """What becomes of each rule of a table. Raises Usage for a rule that does not fit it, and what readers raise."""
+    """What becomes of each rule of a table, but of those that do not fit it (`misfits`). Raises what readers raise."""
     return setting.tables.parts(path, lambda schema, parts: _check(path, rules, setting, schema, parts))
 
 
@@ -126,7 +126,7 @@ def _bind(path: str, rules: Sequence[Rule], setting: Setting, schema: Schema) ->
             bound.append(_Bound(rule, why=str(e)))
         except Usage as e:
             where = f"{rule.where}: " if rule.where else ""
-            raise Usage(f"{where}the check '{rule}' of '{path}': {e.message}", e.hint) from None
+            setting.misfits.append(Usage(f"{where}the check '{rule}' of '{path}': {e.message}", e.hint))
     return bound
 
 
@@ -164,11 +164,7 @@ class Watch:
         from dpkg.arrow.checks.make import ALONE, WHOLE
 
         setting = Setting(StoredTables(self._kept.odb, {}), kept=self._kept)
-        bound: list[_Bound] = []
-        for rule in self._rules:
-            if rule.kind in ALONE | WHOLE:
-                with suppress(Usage):
-                    bound += _bind("", [rule], setting, schema)
+        bound = _bind("", [rule for rule in self._rules if rule.kind in ALONE | WHOLE], setting, schema)
         alone = [b for b in bound if b.rule.kind in ALONE and b.evaluator is not None]
         self._whole = {b.rule.digest: b.evaluator for b in bound if b.rule.kind in WHOLE and b.evaluator is not None}
         whole = list(self._whole.values())

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dpkg.checks.report import settled
 from dpkg.checks.running import ROWS, BrokenRow, Result, Setting, check_table
 from dpkg.checks.tables import Part, SourceTables, StoredTables
 from dpkg.compiler.compile import opened
@@ -38,7 +39,7 @@ def check_stored(odb: Odb, plan: Plan, report: Report, before: Oid | None, most:
 
     tables = StoredTables(odb, {e.path: e.oid for e in report.entries if e.type == "table"})
     setting = Setting(tables, before_in(odb, before), Kept(odb), most, watched=report.watched)
-    return [r for item in plan.items if item.checks for r in _of_item(odb, item, setting)]
+    return settled([r for item in plan.items if item.checks for r in _of_item(odb, item, setting)], setting.misfits)
 
 
 def check_files(plan: Plan, before: Before, most: int = ROWS) -> list[Result]:
@@ -53,7 +54,7 @@ def check_files(plan: Plan, before: Before, most: int = ROWS) -> list[Result]:
                 out += _of_item(odb, item, setting)
             except CheckFailed as e:
                 out.append(Result(item.name, f"key {', '.join(item.key)}", "error", "failed", 1, e.message))
-    return out
+    return settled(out, setting.misfits)
 
 
 def before_in(odb: Odb, tree: Oid | None) -> Before:

@@ -148,6 +148,42 @@ def test_a_check_that_does_not_fit_its_column(src: Path, store: Any, dpk: Any) -
     assert commits(store) == 0
 
 
+@pytest.mark.spec("CHK-1")
+def test_what_fits_no_column_is_told_with_all_that_fails(src: Path, store: Any, dpk: Any) -> None:
+    (src / "build.yml").write_text(
+        "contents:\n  sales:\n    file: sales.csv\n    checks:\n      rows: {min: 9}\n"
+        "      columns:\n        Shop: {not_null: true}\n        amount: {matches: iban, min: 0}\n"
+        "  shops: {file: shops.csv, checks: {columns: {opened: {sum: {min: 1}}}}}\n"
+    )
+    for args in (["build", PKG, str(src)], ["check", str(src)]):
+        said = dpk(*args, code=2).err
+        for line in (
+            "3 checks cannot be made:",
+            "build.yml, line 7, column 16: the check 'Shop: not_null' of 'sales': there is no column 'Shop' (did you mean 'shop'?)",
+            "line 8, column 18: the check 'amount: matches iban' of 'sales': column 'amount' is float64, and patterns are for text",
+            "line 9, column 56: the check 'opened: sum min 1' of 'shops': column 'opened' is date, and 'sum' is for numbers",
+            "2 checks failed:",
+            "sales: rows min 9: 4 rows",
+            f"row 2, {src}/sales.csv, line 4: -3",
+        ):
+            assert line in said
+    assert commits(store) == 0
+
+
+def test_a_column_without_values_keeps_what_is_said_of_values(src: Path, dpk: Any) -> None:
+    (src / "sales.csv").write_text("id,a\n1,\n2,\n")
+    rules = "min: 1, matches: iban, enum: [x], length: {min: 1}, monotonic: increasing, sum: {max: 0}, unique: true"
+    write(
+        src, f"{{columns: {{a: {{{rules}, not_null: true, mean: {{min: 0}}}}}}, freshness: {{column: a, within: 1d}}}}"
+    )
+    for args in (["build", PKG, str(src)], ["check", str(src)]):
+        ran = dpk(*args, "--json", code=9)
+        said = ran.out + ran.err
+        for word in ("a: not_null", "a: mean min 0", "freshness column a, within 1d"):
+            assert word in said
+        assert "3 checks failed" in said or [r["status"] for r in ran.json["results"]].count("failed") == 3
+
+
 def test_check_of_files_stores_nothing(src: Path, store: Any, dpk: Any) -> None:
     write(src, BAD)
     before = sorted(Path(store.url).rglob("*"))
@@ -261,12 +297,16 @@ def test_a_query_sees_the_tables_of_the_build_and_nothing_else(src: Path, store:
         f"SELECT * FROM read_csv('{secret}')",
         f"SELECT * FROM glob('{src}/*')",
         "SELECT * FROM read_text('/etc/hostname')",
+        f"SELECT * FROM sniff_csv('{secret}')",
+        "SELECT getenv('HOME') FROM sales",
         "SELECT * FROM src",  # a variable of this test
     ):
         (src / "build.yml").write_text(
             "contents:\n  sales:\n    file: sales.csv\n    checks:\n      sql:\n        - " + json.dumps(query) + "\n"
         )
         assert "the query fails" in dpk("build", PKG, str(src), code=2).err
+    write(src, f"{{sql: [\"SELECT * FROM read_csv('{src}/none')\"]}}")
+    assert "Permission Error" in dpk("check", str(src), code=2).err  # and not that there is no such file
     write(src, "{sql: [\"COPY (SELECT 1) TO '/tmp/x'\"]}")
     assert "not one SELECT" in dpk("build", PKG, str(src), code=2).err
 

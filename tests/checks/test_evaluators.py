@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -62,6 +63,13 @@ def test_lists_of_dates_and_times() -> None:
     assert bad(pa.array(MOMENTS, pa.timestamp("ns", "UTC")), "not_in", values=["2026-01-01"]) == [0]
     assert bad(pa.array([b"ab", b"cd"], pa.binary(2)), "enum", values=["ab"]) == [1]
     assert bad(pa.array([Decimal("1.50"), Decimal("2.00")]), "enum", values=["1.5"]) == [1]
+
+
+def test_a_uuid_as_it_is_written() -> None:
+    some = [uuid.UUID(int=i) for i in (1, 2)]
+    array = pa.array([u.bytes for u in some], pa.uuid())
+    assert bad(array, "enum", values=[str(some[1]).upper()]) == [0]
+    assert run(array, "type", {"types": ["fixed_binary[16]"]}).bad == 0
 
 
 def test_a_bound_of_a_narrow_float_is_of_its_type() -> None:
@@ -134,6 +142,7 @@ def test_which_types_hold_all_values_of_others(old: Any, new: Any, held: bool) -
         (pa.array([[1]]), "enum", {"values": ["1"]}, "a list of values is for columns of plain types"),
         (DAYS, "min", {"value": "2026-02-30"}, "'2026-02-30' is not date"),
         (DAYS, "sum", {"min": "1"}, "'sum' is for numbers"),
+        (pa.array([1.0]), "max", {"value": "NaN"}, "'NaN' is no bound"),
         (pa.array(["a"]), "matches", {"pattern": "emial"}, "there is no pattern 'emial'"),
     ],
 )

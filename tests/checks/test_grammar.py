@@ -174,6 +174,11 @@ MISTAKES = {
     "{columns: {a: {matches: '('}}}": ("column 61", "'(' is not a regular expression", "RE2"),
     "{columns: {a: {matches: {pattern: emial}}}}": ("column 71", "there is no pattern 'emial'", "'email'"),
     "{columns: {a: {matches: {pattern: ssn, regex: x}}}}": ("column 71", "has pattern or regex, not both", ""),
+    "{columns: {a: {matches: e-mail}}}": ("column 61", "there is no pattern 'e-mail'", "did you mean 'email'?"),
+    "{columns: {a: {not_matches: SSN}}}": ("column 65", "there is no pattern 'SSN'", "{regex: SSN}"),
+    "{columns: {a: {matches: ''}}}": ("column 61", "a regular expression is empty", ""),
+    "{columns: {a: {enum: []}}}": ("column 58", "'values' is an empty list", ""),
+    "{columns: {a: {type: []}}}": ("column 58", "'types' is an empty list", ""),
     "{columns: {a: {unique: {allow: 1.5}}}}": ("column 68", "'1.5' is not a number of rows, or a share", ""),
     "{columns: {a: {enum: {file: none.txt}}}}": ("column 65", "there is no file", "relative to build.yml"),
 }
@@ -202,6 +207,10 @@ def test_mistakes(src: Path, text: str, against_the_schema: Callable[[str], list
     assert f"build.yml, line 1, {place}: " in caught.value.message
     assert said in caught.value.message
     assert meant in caught.value.hint
+
+
+def test_columns_as_a_list_are_those_that_there_must_be(src: Path) -> None:
+    assert [str(r) for r in parse(src, checks("{columns: [a, b c]}"))] == ["columns_are a, b c"]
 
 
 def test_a_blob_has_no_checks(src: Path) -> None:

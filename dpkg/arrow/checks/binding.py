@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from difflib import get_close_matches
@@ -20,14 +21,14 @@ from dpkg.errors import DpkgError, Usage
 INTEGERS = frozenset(k for k in WIDTH if "int" in k)
 NUMBERS = INTEGERS | {*FLOATS, "decimal"}
 ORDERED = frozenset(("decimal", "utf8", "binary", "fixed_binary", "date", *WIDTH))
-TEXTS = ("utf8",)
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def column_type(schema: Schema, name: str) -> Type:
     """The type of a column, below any extension. Raises Usage, naming the nearest."""
     if name in schema.names:
         return schema.types[schema.names.index(name)].storage
-    near = get_close_matches(name, schema.names, 1)
+    near = [n for n in schema.names if n.casefold() == name.casefold()] or get_close_matches(name, schema.names, 1)
     hint = f"did you mean '{near[0]}'?" if near else f"columns: {', '.join(schema.names[:20])}"
     raise Usage(f"there is no column '{name}'", hint)
 
@@ -55,13 +56,20 @@ def values(texts: Sequence[str], t: Type, column: str) -> pa.Array:
         made = _made(make, texts, t)
         if made is None:
             odd = next(one for one in texts if _made(make, [one], t) is None)
-            raise Usage(f"'{odd[:60]}' is not {t}, as column '{column}' is")
+            hint = (
+                "write its zone too, such as 2026-01-31T12:00:00Z"
+                if t.kind == "timestamp" and len(t.params) > 1
+                else ""
+            )
+            raise Usage(f"'{odd[:60]}' is not {t}, as column '{column}' is", hint)
     except (DpkgError, pa.ArrowException, InvalidOperation) as e:
         raise e if isinstance(e, Usage) else Usage(f"column '{column}': {e}") from None
     return made
 
 
 def _made(make: Any, texts: Sequence[str], t: Type) -> Any:
+    if t.kind == "fixed_binary" and t.params == (16,) and all(map(_UUID.fullmatch, texts)):
+        return pa.array([bytes.fromhex(one.replace("-", "")) for one in texts], t.plain)
     found = make(pa.array(texts, pa.string()))
     if found is None and t.kind == "timestamp":  # a day alone is its beginning
         zone = "Z" if len(t.params) > 1 else ""
@@ -71,6 +79,8 @@ def _made(make: Any, texts: Sequence[str], t: Type) -> Any:
 
 def bound(text: str, t: Type, column: str, *, least: bool) -> pa.Scalar | bool:
     """A least or greatest value in a column's type, rounded inwards; True where all of the type are beyond it, False where none is."""
+    if t.kind in FLOATS and text.strip().lower().lstrip("+-") == "nan":
+        raise Usage(f"'{text}' is no bound: nothing is below NaN, or above it")
     if t.kind not in (*INTEGERS, "decimal"):
         return comparable(values([text], t, column))[0]
     try:

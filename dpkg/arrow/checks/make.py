@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from dpkg.arrow.checks import figures, order, rows, table, whole
 from dpkg.arrow.checks.base import Evaluator, Outcome, RowRule
@@ -29,6 +33,7 @@ _ROWS: dict[str, Callable[[str, Type, Mapping[str, Any], int], RowRule]] = {
 # find out about some rows what holds for them wherever they are (Evaluator.kept).
 ALONE = frozenset([*_ROWS, "mean", "std", "sum", "monotonic", "freshness"])
 WHOLE = frozenset(["unique", "duplicates", "median", "quantile"])
+_OF_VALUES = (ALONE | WHOLE) - {"unique", "not_null"}
 
 
 class Skipped(Exception):
@@ -61,6 +66,8 @@ def make(kind: str, column: str | None, args: Mapping[str, Any], schema: Schema,
     if kind == "freshness":
         number, unit = args["within"][:-1].strip(), args["within"][-1]
         t = column_type(schema, args["column"])
+        if t.kind == "null":
+            return table.Fixed(Outcome(1, "no values"))
         return figures.Freshness(args["column"], t, int(number) * SECONDS[unit], at.now)
     if kind == "sql":
         return table.Fixed(at.query(args["query"]))
@@ -72,10 +79,19 @@ def make(kind: str, column: str | None, args: Mapping[str, Any], schema: Schema,
     return table.Fixed(table.compatible(before[0], schema))
 
 
+def _of_nulls(kind: str, column: str, args: Mapping[str, Any], most: int) -> Evaluator:
+    """Of a column that has nothing but nulls, and so no type of its own: what rules say where there are no values."""
+    if kind in ("mean", "median", "std", "sum", "quantile"):
+        return table.Fixed(figures.judged(Fraction(0) if kind == "sum" else None, args))
+    return RowRule(column, most, lambda array: pa.array(np.zeros(len(array), bool)), kept=False)
+
+
 def _of_column(kind: str, column: str, args: Mapping[str, Any], schema: Schema, at: Surroundings) -> Evaluator:
     t = column_type(schema, column)
     if kind in ("enum", "not_in") and "values" not in args:
         raise Skipped(f"the list '{args['file']}' is long, and is only beside its build.yml")
+    if t.kind == "null" and kind in _OF_VALUES:
+        return _of_nulls(kind, column, args, at.most)
     if kind in _ROWS:
         return _ROWS[kind](column, t, args, at.most)
     if kind == "unique":

@@ -49,7 +49,9 @@ NAMED = {
     "email": Pattern(
         rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*\.[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]"
     ),
-    "iban": Pattern(r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]{1,4}){3,8}", mod97, True),
+    "iban": Pattern(
+        r"[A-Za-z]{2}[0-9]{2}(?:[A-Za-z0-9]{11,30}|(?:[ -][A-Za-z0-9]{4}){2,7}(?:[ -][A-Za-z0-9]{1,4})?)", mod97, True
+    ),
     "card": Pattern(r"[0-9](?:[ -]?[0-9]){12,18}", luhn, True),
 }
 
@@ -58,9 +60,14 @@ def check(args: Mapping[str, str]) -> None:
     """Raises Usage for a name that is none, and for what RE2 does not take."""
     name = args.get("pattern", "ssn")
     if name not in NAMED:
-        near = get_close_matches(name, NAMED, 1)
-        raise Usage(f"there is no pattern '{name}'", f"did you mean '{near[0]}'?" if near else ", ".join(NAMED))
+        near = nearest(name)
+        raise Usage(f"there is no pattern '{name}'", f"did you mean '{near}'?" if near else ", ".join(NAMED))
     check_regex(args.get("regex", ""))
+
+
+def nearest(text: str) -> str:
+    """The name that somebody means who writes `SSN`, `e-mail` or `cards`; "" where it is another word."""
+    return next(iter(get_close_matches(re.sub("[^a-z]", "", text.lower()), NAMED, 1, 0.7)), "")
 
 
 def check_regex(text: str) -> None:

@@ -30,6 +30,8 @@ class Numbers:
         return sum(map(len, self._held)) + sum(map(len, self._runs))
 
     def append(self, array: Any) -> None:
+        if not len(array):
+            return
         self._held.append(np.ascontiguousarray(array, self.dtype))
         self._bytes += self._held[-1].nbytes
         if self._bytes > MEMORY:

@@ -52,6 +52,9 @@ def _hint(said: str, relations: Mapping[str, Feed]) -> str:
 
 
 def _run(duckdb: Any, db: Any, sql: str, relations: Mapping[str, Feed], most: int) -> Outcome:
+    db.execute("SET TimeZone = 'UTC'")  # not the machine's
+    db.execute("SET enable_external_access = false")  # before its names are asked for: that opens files
+    db.execute("SET lock_configuration = true")
     statements = db.extract_statements(sql)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise Usage("the query is not one SELECT", "a check only reads; each row that it returns is a violation")
@@ -59,8 +62,6 @@ def _run(duckdb: Any, db: Any, sql: str, relations: Mapping[str, Feed], most: in
     for name, feed in relations.items():
         if name.casefold() in named:
             feed(lambda schema, batches, name=name: _load(db, name, schema, batches))  # type: ignore[misc]
-    db.execute("SET enable_external_access = false")
-    db.execute("SET lock_configuration = true")
     db.execute(f"CREATE TABLE main.dpkg_violations AS {statements[0].query}")
     bad = db.execute("SELECT count(*) FROM main.dpkg_violations").fetchone()[0]
     found = db.execute(f"SELECT COLUMNS(*)::VARCHAR FROM main.dpkg_violations LIMIT {most}")
@@ -69,13 +70,20 @@ def _run(duckdb: Any, db: Any, sql: str, relations: Mapping[str, Feed], most: in
         Broken(-1, short(", ".join(f"{n}={'null' if v is None else v}" for n, v in zip(names, row, strict=True))))
         for row in found.fetchall()
     )
-    return Outcome(bad, f"{bad:,} rows returned", rows)
+    return Outcome(bad, f"{bad:,} row{'s' * (bad != 1)} returned", rows)
+
+
+def _as_duckdb(t: pa.DataType) -> pa.DataType:
+    """A type, or of those that DuckDB lacks one near it."""
+    if pa.types.is_decimal256(t):
+        return pa.decimal128(38, t.scale) if t.precision <= 38 else pa.float64()
+    return pa.float32() if pa.types.is_float16(t) else t
 
 
 def _load(db: Any, name: str, schema: Schema, batches: Batches) -> None:
     """Rows as a table of the database. Part by part: what reading raises stays what it is."""
     quoted = '"' + name.replace('"', '""') + '"'
-    arrow = pa.schema([pa.field(f.name, pa.float32()) if f.type == pa.float16() else f for f in schema.arrow])
+    arrow = pa.schema([pa.field(f.name, _as_duckdb(f.type)) for f in schema.arrow])
     try:
         db.register("dpkg_part", arrow.empty_table())
         db.execute(f"CREATE OR REPLACE TABLE {quoted} AS SELECT * FROM dpkg_part")

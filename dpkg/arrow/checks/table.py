@@ -76,7 +76,7 @@ def columns_are(schema: Schema, names: list[str]) -> Outcome:
 
 
 def type_is(t: Type, allowed: list[str]) -> Outcome:
-    return Outcome(int(str(t) not in allowed), str(t))
+    return Outcome(int(not {str(t), str(t.storage)} & set(allowed)), str(t))
 
 
 def compatible(before: Schema, now: Schema) -> Outcome:
