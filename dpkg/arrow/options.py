@@ -27,10 +27,11 @@ _MAYBE = {
     **dict.fromkeys(("xlsx", "xlsm", "xlsb", "xls", "ods"), "excel"),
     "npy": "npy",
     "npz": "npz",
+    **dict.fromkeys(("sqlite", "sqlite3", "db"), "sqlite"),
 }
 _MAYBE_TEXT = {**_TEXT, "json": "json"}
 TRANSFORMS = tuple(dict.fromkeys((*_ENDS.values(), *_MAYBE.values())))  # the formats, by name
-TYPED = ("parquet", "arrow", "orc", "npy", "npz")  # their columns have types
+TYPED = ("parquet", "arrow", "orc", "npy", "npz", "sqlite", "sql")  # their columns have types
 _COMPRESSED = ("gz", "zst")  # after the end of a text
 
 
@@ -80,6 +81,8 @@ class ReadOptions:
     column_names: tuple[str, ...] = ()  # where the file has none
     sheet: str | None = None
     range: str | None = None
+    table: str | None = None  # of an SQLite file; None: its only one
+    sql: str | None = None  # in place of a table
 
 
 class Option(NamedTuple):

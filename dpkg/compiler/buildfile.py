@@ -19,19 +19,21 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from dpkg.compiler import grammar, quilt
+from dpkg.compiler.databases import SQLITE, from_sql, refuse_passwords, stamp
 from dpkg.compiler.globs import from_files
-from dpkg.compiler.plan import BuildFile, Item, Path, Plan, disk_name, make_plan, stamp
+from dpkg.compiler.plan import BuildFile, Item, Path, Plan, disk_name, make_plan, package_name
+from dpkg.compiler.plan import stamp as stamp_of
 from dpkg.compiler.remote import Remote
 from dpkg.compiler.shape import shaped
 from dpkg.compiler.yamlfile import YamlFile
 from dpkg.errors import NotFound, Usage
-from dpkg.store.download import is_url, shown
+from dpkg.store.download import is_url, name_of, shown
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -45,6 +47,7 @@ def plan_buildfile(path: str, raw: bool = False) -> Plan:
     yml = YamlFile(path)
     if yml.root is None:
         raise Usage(f"{path} is empty", "it needs 'contents:' with an entry for each table or file")
+    refuse_passwords(yml)
     if (old := quilt.translated(yml)) is not None:
         top: Fields = {"contents": (old, old)}
     else:
@@ -126,7 +129,23 @@ class Planner:
 
     def add(self, entry: Entry, item: Item) -> None:
         """An item that is a table or a blob, as its entry and its name say."""
-        self.items.append(item if self.raw else shaped(self.yml, entry, item))
+        if self.raw:
+            self.items.append(item)
+            return
+        made = shaped(self.yml, entry, item)
+        if made.format == SQLITE and made.origin is None:
+            made = made._replace(stamp=stamp(made.source))
+        self.items.append(made)
+        self.keep_sources(entry, [item])
+
+    def keep_sources(self, entry: Entry, items: Sequence[Item]) -> None:
+        """With `keep_source: true` the files of tables stand beside them."""
+        if "keep_source" in entry.own and self.yml.flag(entry.own["keep_source"][1], "'keep_source'"):
+            where = self.yml.place(entry.own["keep_source"][1])
+            for item in items:
+                path = (*item.path[:-1], package_name(item.source, name_of(item.source)))
+                origin = Remote(item.origin.url) if isinstance(item.origin, Remote) else None
+                self.items.append(Item(path, item.source, None, where=where, stamp=item.stamp, origin=origin))
 
     def local(self, node: Node, text: str) -> str:
         """A path that a build.yml names, or a URL of a file here, as a path of this machine."""
@@ -163,8 +182,13 @@ def _file(planner: Planner, entry: Entry) -> None:
         raise yml.error(node, f"'{text}' is a folder, and 'file' names one file", hint)
     if not stat.S_ISREG(found.st_mode):
         raise yml.error(node, f"'{text}' is not a regular file")
-    planner.add(entry, planner.item(entry, source)._replace(stamp=stamp(found)))
+    planner.add(entry, planner.item(entry, source)._replace(stamp=stamp_of(found)))
 
 
 # What makes items of an entry, by its kind (grammar.KINDS).
-HANDLERS: dict[str, Callable[[Planner, Entry], None]] = {"contents": _folder, "file": _file, "files": from_files}
+HANDLERS: dict[str, Callable[[Planner, Entry], None]] = {
+    "contents": _folder,
+    "file": _file,
+    "files": from_files,
+    "sql": from_sql,
+}

@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from dpkg import progress
 from dpkg.compiler.plan import UNKNOWN, Item, Path, Plan, size_in, stamp
-from dpkg.errors import CheckFailed, DpkgError, Format, NotFound, Usage
+from dpkg.errors import CheckFailed, Denied, DpkgError, Format, NotFound, Storage, Usage
 from dpkg.index import build_tree
 from dpkg.objects.node import InnerEntry, TreeEntry
 from dpkg.odb import is_remote
@@ -297,7 +297,7 @@ def compile_table(odb: Odb, item: Item, watch: Watch | None = None) -> tuple[Oid
             return oid, table, tuple(source.widened)
         finally:
             source.close()
-    except (Format, CheckFailed, Usage) as e:
+    except (Format, CheckFailed, Usage, NotFound, Denied, Storage) as e:
         raise _placed(e, item) from None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from dpkg.arrow.options import format_of
-from dpkg.compiler.plan import UNKNOWN, joint_stamp, package_name, stamp
+from dpkg.compiler.plan import UNKNOWN, Item, joint_stamp, package_name, stamp
 from dpkg.compiler.shape import shaped
 from dpkg.errors import NotFound, Storage
 from dpkg.store.download import is_url
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from dpkg.arrow.readers import Source
     from dpkg.compiler.buildfile import Entry, Planner
-    from dpkg.compiler.plan import Item
     from dpkg.odb import Odb
     from dpkg.oid import Oid
 
@@ -90,6 +89,7 @@ def from_files(planner: Planner, entry: Entry) -> None:
     columns, values = _partitions(planner, node, found)
     origin = Parts(tuple(paths), columns, values)
     planner.items.append(item._replace(source=source, origin=origin, stamp=origin.stamp()))
+    planner.keep_sources(entry, [Item(entry.path, path, None, stamp=stamp(os.stat(path))) for path in paths])
 
 
 def _each(planner: Planner, entry: Entry, found: Sequence[tuple[str, ...]], fixed: int) -> None:
@@ -104,6 +104,8 @@ def _each(planner: Planner, entry: Entry, found: Sequence[tuple[str, ...]], fixe
             known = format_of(below[-1], maybe=True)
             below[-1] = known[1] if known else os.path.splitext(below[-1])[0]
         planner.items.append(item._replace(path=(*entry.path, *below)))
+        if item.format is not None:
+            planner.keep_sources(entry, planner.items[-1:])
 
 
 def _partitions(

@@ -16,9 +16,11 @@ KINDS = {
     "contents": "a folder",
     "file": "made of a file",
     "files": "made of many files",
+    "sql": "made of rows of a database",
 }
 FOLDER = ("contents",)
-TABLES = ("file", "files")  # what may become a table
+FILES = ("file", "files")
+TABLES = (*FILES, "sql")  # what may become a table
 
 
 class Key(NamedTuple):
@@ -48,8 +50,22 @@ _ALL = (TOP, *FOLDER, *TABLES)
 
 KEYS = (
     Key("contents", "contents", "The entries of the package, or of a folder in it, by their names.", (TOP, *FOLDER)),
-    Key("file", "text", "The file: a path relative to build.yml, or a URL.", ("file",)),
+    Key(
+        "file",
+        "text",
+        "The file: a path relative to build.yml, or a URL; ${NAME} in it is a variable of the environment.",
+        ("file",),
+    ),
     Key("files", "text", "Files by a pattern (*, ?, [a-z], **), read in sorted order as one table.", ("files",)),
+    Key("sql", "text", "One SELECT, the rows of which are the table.", ("sql",)),
+    Key(
+        "url",
+        "text",
+        "The database of 'sql': postgresql://user@host/database, sqlite:///file.db, or ${NAME}, a variable of the environment.",
+        ("sql",),
+    ),
+    Key("table", "text", "The table of an SQLite file.", ("file",)),
+    Key("keep_source", "flag", "The file itself stands beside its table, under its own name.", FILES),
     Key("each", "flag", "Each of the files is an entry of its own, rather than a part of one table.", ("files",)),
     Key(
         "transform",
@@ -59,7 +75,7 @@ KEYS = (
         (*TRANSFORMS, "id"),
         True,
     ),
-    Key("as", "choice", "blob keeps the bytes as they are, table insists on a table.", TABLES, ("blob", "table")),
+    Key("as", "choice", "blob keeps the bytes as they are, table insists on a table.", FILES, ("blob", "table")),
     Key("options", "options", "How files are read, by the names of pyarrow's own options.", _ALL, down=True),
     Key("nulls", "texts", "Unquoted cells that are null; the option null_values.", _ALL, down=True),
     Key("schema", "schema", "Types of columns, by their names in the file.", _ALL, down=True),

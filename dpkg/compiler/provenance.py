@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 MOST_SOURCES = 1000  # of which each is named; of more files there are a count and one digest
 MOST_TEXT = 64 << 10  # bytes of a build.yml, or of an SQL text, that a commit holds
 _LINES = 1 << 12
-_KEYS = re.compile(rb"://(\S*[?#]|[^\s/]*:[^\s/]*@)")  # a URL with a query, which may be signed, or a password
+# A URL with a query, which may be signed, or what looks like a password, and is no `${NAME}`.
+_KEYS = re.compile(rb"://(\S*[?#]|[^\s/]*:(?!\$\{\w+\}@)\S*@)")
 _UNKNOWN = "0" * 64
 _LIBRARIES = {"excel": ("python-calamine",)}  # by format, beside those that all tables need
 
@@ -90,7 +91,8 @@ def _sources(plan: Plan, entries: Sequence[Compiled], files: int) -> list[dict[s
 
 def _file(plan: Plan, item: Item, path: str, read: Read | None) -> dict[str, Any]:
     found = {"blake3": read.blake3, "size": read.bytes} if read else {"blake3": None, "size": None}
-    return {"entry": item.name, "path": _path(plan, path), **found}
+    more = {"sql": text_of(item.options.sql)} if item.options and item.options.sql is not None else {}
+    return {"entry": item.name, "path": _path(plan, path), **found, **more}
 
 
 def _read(item: Item, done: Compiled) -> Iterator[tuple[str, Read | None]]:

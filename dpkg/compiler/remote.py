@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from blake3 import blake3
 
+from dpkg import settings
 from dpkg.compiler.plan import UNKNOWN
 from dpkg.errors import Denied, NotFound, Storage, Usage
 from dpkg.store.download import download, name_of, shown
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Remote:
-    """An `Origin`: the file at a URL, which is in no message, as it may hold a key."""
+    """An `Origin`: the file at a URL, as it is written, `${NAME}` and all. It is in no message, as it may hold a key."""
 
     url: str = field(repr=False)
     read: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # BLAKE3 and size, once it was read
@@ -58,7 +60,7 @@ class Remote:
             return odb.write_blob_file(os.fspath(copy.name))
 
     def _copy(self, out: IO[bytes]) -> None:
-        download(self.url, out)
+        download(settings.expand_variables(self.url, part=lambda value: quote(value, safe="")), out)
         size = out.tell()
         out.seek(0)
         digest = file_digest(out, blake3).hexdigest()  # type: ignore[arg-type]

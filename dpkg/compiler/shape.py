@@ -36,7 +36,7 @@ def shaped(yml: YamlFile, entry: Entry, item: Item, whole: bool = False) -> Item
         return as_table(yml, entry, item, format)
     if (said := entry.own.get("as")) and said[1].value == "table":
         raise yml.error(said[1], f"'{item.source}' cannot be read as a table", _TABLES)
-    for name in ("options", "schema", "key", "nulls", "columns", "checks"):
+    for name in ("options", "schema", "key", "nulls", "columns", "checks", "table", "keep_source"):
         if name in entry.own:
             raise yml.error(entry.own[name][0], f"'{name}' is for tables, and '{entry.name}' is a blob", _TABLES)
     return item
@@ -52,7 +52,7 @@ def _format(yml: YamlFile, entry: Entry, item: Item, whole: bool) -> str | None:
         return None
     if transform:
         return None if transform == "id" else transform
-    known = format_of(name_of(item.source), maybe=whole or wanted == "table")
+    known = format_of(name_of(item.source), maybe=whole or wanted == "table" or "table" in entry.own)
     return known[0] if known else None
 
 
@@ -81,6 +81,11 @@ def as_table(yml: YamlFile, entry: Entry, item: Item, format: str) -> Item:
             usual = options.usual.difference(rules) if own else options.usual.union(rules)
             options = replace(options, schema={**options.schema, **rules}, usual=usual)
             places.update({name: yml.place(key) for name, (key, _) in columns.items()})
+    if "table" in entry.own:
+        place, node = entry.own["table"]
+        if format != "sqlite":
+            raise yml.error(place, f"'table' is for SQLite files, and '{entry.name}' is {format}")
+        options = replace(options, table=yml.text(node, "'table'"))
     if "columns" in entry.own:
         options = replace(options, columns=_names(yml, entry.own["columns"][1], "columns", places))
     found = entry.find("key")

@@ -201,13 +201,14 @@ def test_show_of_what_others_wrote(store: Any, dpk: Callable[..., Any], value: d
     assert dpk("show", PKG, "--json").json["provenance"] == value
 
 
-@pytest.mark.parametrize("url", ["https://h/x.csv?token=geheim", "postgresql://ada:geheim@h/db", "s3://b/x#geheim"])
+@pytest.mark.parametrize("url", ["https://h/x.csv?v=geheim", "postgresql://ada:ge/heim@h/db", "s3://b/x#geheim"])
 def test_what_may_be_a_key_is_not_kept(src: Path, url: str) -> None:
     yml = f"contents:\n  t: {{file: sub/t.csv}}  # was {url}\n"
     (src / "build.yml").write_text(yml)
     found = provenance(src)
     assert found["build"] == {"path": "build.yml", "blake3": digest(yml.encode()), "size": len(yml)}
-    assert "geheim" not in json.dumps(found)
-    (src / "build.yml").write_text(yml.replace(url, "https://h/x.csv"))
+    assert "heim" not in json.dumps(found)
+    plain = yml.replace(url, "postgresql://ada:${PW}@h/db")
+    (src / "build.yml").write_text(plain)
     (src / "sub/t.csv").write_bytes(b"a\n1\n")
-    assert provenance(src)["build"]["text"] == yml.replace(url, "https://h/x.csv")
+    assert provenance(src)["build"]["text"] == plain

@@ -101,11 +101,15 @@ def test_errors_say_where_and_no_secret(src: Path, scratch: Path, serve: Callabl
     url, place = serve(src), f"{src}/build.yml, line 1, column"
     (src / "bad.csv").write_text("a,b\n1\n")
     monkeypatch.setenv("DPK_TIMEOUT", "1")
+    monkeypatch.setenv("TOKEN", "S3CRET")
     cases: list[tuple[str, type[DpkgError], str]] = [
-        (f"{url}/nope.csv?token=S3CRET", NotFound, f"{place} 12: there is no file at {url}/nope.csv (HTTP 404)"),
-        (f"{url}/bad.csv?token=S3CRET#S3CRET", Format, f"{url}/bad.csv, line 2: the row has 1 cells"),
+        (f"{url}/nope.csv?token=${{TOKEN}}", NotFound, f"{place} 12: there is no file at {url}/nope.csv (HTTP 404)"),
+        (f"{url}/bad.csv?token=${{TOKEN}}#S3CRET", Format, f"{url}/bad.csv, line 2: the row has 1 cells"),
         ("http://127.0.0.1:1/a.csv?k=S3CRET", Storage, "http://127.0.0.1:1/a.csv cannot be reached"),
-        ("https://user:S3CRET@example.org/a.csv", Usage, f"{place} 22: the address https://… holds a user"),
+        ("https://user:S3CRET@example.org/a.csv", Usage, f"{place} 23: a password stands here"),
+        ("https://example.org/a.csv?token=S3CRET", Usage, f"{place} 23: a password stands here"),
+        ("https://${TOKEN}@example.org/a.csv", Usage, f"{place} 22: the address https://… holds a user"),
+        ("https://example.org/a.csv?token=${NOT_SET}", Usage, "the variable NOT_SET is not set"),
         ("nosuch://host/a.csv", Usage, "'nosuch://' is no kind of place"),
         ("memory://nope/a.csv", NotFound, "there is no file at memory://nope/a.csv"),
         ("s3://bucket", Usage, "'s3://bucket' names no file"),

@@ -1,4 +1,4 @@
-"""Fixtures of real servers: object storage, a proxy in front of it that breaks requests, static web servers."""
+"""Fixtures of real servers: a database, object storage, a proxy in front of it that breaks requests, static web servers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import postgresql
 import pytest
 import seaweed
 import staticweb
@@ -17,12 +18,21 @@ from faultproxy import FaultProxy
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Says, without being asked, how many tests did not run because there is no object storage."""
+    """Says, without being asked, how many tests did not run because there is no object storage, or no database."""
     reasons = [r.longrepr[2] for r in terminalreporter.getreports("skipped") if isinstance(r.longrepr, tuple)]
-    for reason in sorted({reason for reason in reasons if "SeaweedFS" in reason}):
-        terminalreporter.write_line(
-            f"{reasons.count(reason)} tests of S3 were skipped: {reason.removeprefix('Skipped: ')}"
-        )
+    for name, of in (("SeaweedFS", "S3"), ("PostgreSQL", "PostgreSQL")):
+        for reason in sorted({reason for reason in reasons if name in reason}):
+            said = reason.removeprefix("Skipped: ")
+            terminalreporter.write_line(f"{reasons.count(reason)} tests of {of} were skipped: {said}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgresql.Postgres]:
+    """A PostgreSQL server of this test process."""
+    if reason := postgresql.missing():
+        pytest.skip(reason)
+    with postgresql.server() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

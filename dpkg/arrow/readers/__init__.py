@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from dpkg.arrow.options import TRANSFORMS, ColumnRule, ReadOptions, Widened, format_of
 from dpkg.arrow.readers import columnar, numpyfiles, parts, spool
@@ -26,6 +26,9 @@ from dpkg.arrow.readers.picked import Picked
 from dpkg.arrow.readers.records import records_in
 from dpkg.errors import Usage
 
+if TYPE_CHECKING:
+    from dpkg.database import Database
+
 __all__ = [
     "FORMATS",
     "ColumnRule",
@@ -35,6 +38,7 @@ __all__ = [
     "Widened",
     "format_of",
     "open_copy",
+    "open_database",
     "open_parts",
     "open_source",
     "open_stream",
@@ -60,6 +64,15 @@ def open_source(path: str, format: str, options: ReadOptions | None = None) -> S
     Raises NotFound, Storage, Usage, or Format, which names file and line; so do the source's methods.
     """
     return _open(path, format, options or ReadOptions(), None)
+
+
+def open_database(database: Database, sql: str, options: ReadOptions | None = None) -> Source:
+    """The rows that a SELECT gives of a PostgreSQL database. Raises Usage, Format, Storage, Denied."""
+    from dpkg.arrow.readers.sql import postgres
+
+    options = options or ReadOptions()
+    source = postgres(database, sql, options)
+    return Picked(source, options.columns, database.shown) if options.columns else source
 
 
 def open_parts(
@@ -118,7 +131,8 @@ def _check(format: str) -> None:
 
 
 def _open(path: str, format: str, options: ReadOptions, codec: str | None) -> Source:
-    _check(format)
+    if format != "sqlite":  # which is a file, and never a stream
+        _check(format)
     source = _read(path, format, options, codec)
     return Picked(source, options.columns, path) if options.columns else source
 
@@ -132,6 +146,10 @@ def _read(path: str, format: str, options: ReadOptions, codec: str | None) -> So
         from dpkg.arrow.readers.excel import ExcelSource
 
         return ExcelSource(path, options)
+    if format == "sqlite":
+        from dpkg.arrow.readers.sqlite import sqlite
+
+        return sqlite(path, options)
     return CsvSource(_place(path, format, options, codec), options)
 
 

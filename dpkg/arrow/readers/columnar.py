@@ -121,6 +121,8 @@ def decoded(cells: pa.Array) -> pa.Array:
 
 def _caster(found: pa.DataType, kind: pa.DataType, rule: ColumnRule) -> Callable[[pa.Array], pa.Array | None]:
     t = pa.types
+    if t.is_floating(found) and t.is_decimal(kind):  # the shortest text that names the float: a cast would round
+        return lambda cells: converter(kind)(cells.cast(pa.string()))
     if not (t.is_string(found) or t.is_large_string(found) or t.is_string_view(found)) or t.is_string(kind):
 
         def cast(cells: pa.Array) -> pa.Array | None:
