@@ -188,6 +188,7 @@ MISTAKES = {
 BEYOND = {
     *("{sql: ''}", "{rows: {min: 2, max: 1}}", "{columns: {a: {type: in64}}}", "{columns: {a: {matches: '('}}}"),
     *("{columns: {a: {matches: {pattern: emial}}}}", "{columns: {a: {enum: {file: none.txt}}}}"),
+    *("{columns: {a: {matches: e-mail}}}", "{columns: {a: {not_matches: SSN}}}"),
 }
 
 

@@ -42,9 +42,11 @@ _SEVERITY = "error: nothing is committed; warn: it is told. Of all below that sa
 def definitions() -> dict[str, Any]:
     """`$defs` of them: `checks`, those of a column, and each kind of rule."""
     columns = {
-        "description": "Checks of columns, by the columns' names in the table.",
-        "type": "object",
-        "additionalProperties": {"$ref": "#/$defs/checks-column"},
+        "description": "Checks of columns, by the columns' names in the table; a list: those that there must be, in this order.",
+        "anyOf": [
+            {"type": "object", "additionalProperties": {"$ref": "#/$defs/checks-column"}},
+            {"$ref": "#/$defs/check-columns_are"},
+        ],
     }
     return {
         "text": {"description": "A text, as it is written.", "type": ["string", "number", "boolean", "null"]},
@@ -91,7 +93,7 @@ def _like(pattern: Any, **number: Any) -> dict[str, Any]:
 
 
 def _member(shape: str) -> dict[str, Any]:
-    plain = {**dict.fromkeys(("text", "regex", "file"), TEXT), **dict.fromkeys(("texts", "types"), TEXTS)}
+    plain = {**dict.fromkeys(("text", "file"), TEXT), "types": {"$ref": "#/$defs/checks-texts"}}
     return plain.get(shape, {"$ref": f"#/$defs/checks-{shape}"})
 
 
@@ -102,6 +104,8 @@ _SHAPES: dict[str, dict[str, Any]] = {
     "change": _like(rules.CHANGE),
     "span": {"type": "string", "pattern": f"^({rules.SPAN.pattern})$"},
     "order": {"enum": list(rules.ORDERS)},
-    "pattern": {"anyOf": [{"enum": list(NAMED)}, TEXT]},
+    "texts": {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]},
+    "regex": {"type": ["string", "number", "boolean"], "minLength": 1},
+    "pattern": {"anyOf": [{"enum": list(NAMED)}, {"$ref": "#/$defs/checks-regex"}]},
     "allow": {"description": "How many rows may break it: 3, or 1%.", **_like(rules.SHARE, type="integer", minimum=0)},
 }

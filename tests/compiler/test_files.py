@@ -193,9 +193,9 @@ def test_only_what_changed_is_read(src: Path, build: Build, monkeypatch: pytest.
     read: list[str] = []
     real = compiling.compile_table
 
-    def spy(odb: Any, item: Any) -> Any:
+    def spy(odb: Any, item: Any, *rest: Any) -> Any:
         read.append(item.name)
-        return real(odb, item)
+        return real(odb, item, *rest)
 
     monkeypatch.setattr(compiling, "compile_table", spy)
     for path in src.rglob("*"):

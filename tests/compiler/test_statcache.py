@@ -230,10 +230,10 @@ def test_a_build_that_was_broken_off_is_taken_up(
     settle()
     real = compiling.compile_table
 
-    def ended(odb: Any, item: Any) -> Any:
+    def ended(odb: Any, item: Any, *rest: Any) -> Any:
         if item.name == "u":
             raise error("as it happens")
-        return real(odb, item)
+        return real(odb, item, *rest)
 
     monkeypatch.setattr(compiling, "compile_table", ended)
     with pytest.raises(error):
