@@ -48,7 +48,7 @@ def draft(root: str, folder: str) -> Draft:
     if not os.path.isdir(root):
         raise Usage(f"'{root}' is no folder", "generate writes the build.yml of a folder")
     items = plan_folder(root, without=BUILD_FILE).items
-    keys = [f"#   {key.name + ':':9} {key.help}" for key in grammar.KEYS if "file" in key.on and key.name != "file"]
+    keys = [f"#   {key.name + ':':12} {key.help}" for key in grammar.KEYS if "file" in key.on and key.name != "file"]
     shown = package_name(root, os.path.basename(os.path.abspath(root))) or "."
     lines = [*_HEAD.format(folder=quoted(shown), keys="\n".join(keys)).splitlines(), "contents:"]
     tree: dict[str, Any] = {}

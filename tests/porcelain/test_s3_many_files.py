@@ -104,18 +104,18 @@ def tables(folder: Path, count: int, note: str = "") -> Path:
 def test_few_requests_bring_many_small_tables(
     tmp_path: Path, store: Any, through: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """400 tables have 800 fragments, which are in packs as all that is small."""
-    folder = tables(tmp_path / "tables", 400)
+    """250 tables have 500 fragments, which are in packs as all that is small."""
+    folder = tables(tmp_path / "tables", 250)
     dpkg.build(PKG, str(folder))
     proxy.clear()
     done = dpkg.push(PKG, through)
-    assert done.fragments == 800
+    assert done.fragments == 500
     assert proxy.count("PUT") <= 10, told(proxy)
     assert proxy.count() <= 60, told(proxy)
-    tables(folder, 200, "1")
+    tables(folder, 100, "1")
     dpkg.build(PKG, str(folder))
     proxy.clear()
-    assert dpkg.push(PKG, through).fragments == 400
+    assert dpkg.push(PKG, through).fragments == 200
     assert proxy.count("PUT") <= 10, told(proxy)
     assert proxy.count() <= 60, told(proxy)
     proxy.clear()
@@ -126,7 +126,7 @@ def test_few_requests_bring_many_small_tables(
     assert dpkg.verify(store=through).problems == ()
     assert proxy.count() <= 60, told(proxy)
     proxy.clear()
-    found = dpkg.load(f"{PKG}/t321", store=through)(columns=["city"])
+    found = dpkg.load(f"{PKG}/t221", store=through)(columns=["city"])
     assert list(found.columns) == ["city"]
     assert len(found) == 20
     assert proxy.count() <= 6, told(proxy)
