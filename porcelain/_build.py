@@ -28,7 +28,8 @@ COMMAND = Command(
         Opt("--raw", "keep every file as it is, as a blob"),
         STORE,
     ),
-    epilog="Tables: csv, tsv (also .gz, .zst), parquet, arrow, feather, jsonl, ndjson. Everything else is a blob.\n"
+    epilog="Tables: csv, tsv, jsonl, ndjson (also .gz, .zst), parquet, arrow, feather, orc. Everything else is a blob, unless a\n"
+    "build.yml says more: 'dpk generate' writes one.\n"
     "Left out: .git, .dpk, .venv, caches, and what a .dpkgignore in the folder names.",
     details="A file becomes a table or a blob, a folder a tree. The same data gives the same tophash, whatever format it came in; "
     "where the tree is that of the newest commit, no commit is made. Nothing is published unless all of it was read.\n"
@@ -40,7 +41,7 @@ COMMAND = Command(
         ("Keep every file of it as it is:", "dpk build acme/shop src --raw"),
         ("Build, and keep the new tophash:", "dpk build acme/shop src --json | jq -r .tophash"),
     ),
-    see=("diff", "tag", "push", "write-tree"),
+    see=("generate", "check", "diff", "tag", "push", "write-tree"),
     prose=True,
 )
 

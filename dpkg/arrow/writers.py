@@ -156,7 +156,8 @@ def _join(parts: list[Any]) -> pa.Array:
 
 
 def _csv(batches: Iterable[pa.RecordBatch], schema: pa.Schema, delimiter: str) -> Iterator[bytes]:
-    names = _quoted(pa.array(schema.names, pa.string()), delimiter, "a column's name")
+    odd = delimiter if len(schema) > 1 else delimiter + ";|\t"  # what a reader might take for one
+    names = _quoted(pa.array(schema.names, pa.string()), odd, "a column's name")
     yield (delimiter.join(names.to_pylist()) + "\n").encode()
     for batch in _pieces(batches):
         columns = [_csv_cells(c, delimiter, f"column '{n}'") for n, c in zip(schema.names, batch.columns, strict=True)]

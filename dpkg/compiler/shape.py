@@ -176,7 +176,10 @@ def _column(yml: YamlFile, name: str, node: Node) -> ColumnRule:
 
 
 def _type(yml: YamlFile, node: Node) -> Any:
+    text = yml.text(node, "a type")
     try:
-        return parse_type(yml.text(node, "a type"))
+        return parse_type(text)
     except DpkgError as e:
-        raise yml.error(node, e.message, e.hint) from None
+        cut = sum(map(text.count, "([<")) > sum(map(text.count, ")]>"))  # within {} a comma ends a value
+        hint = "put it in quotes, such as 'decimal(12, 2)': within {…} a comma ends a value" if cut else e.hint
+        raise yml.error(node, e.message, hint) from None

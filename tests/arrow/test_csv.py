@@ -237,7 +237,7 @@ def test_header_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n3\n", "line 3: the row has 1 cells, the header 2"),
+        ("a,b\n1,2\n3\n", "line 3: the row has 1 cell, the header 2"),
         ('a,b\n"1\n1",2\n3,4,5\n', "line 4: the row has 3 cells, the header 2"),
         (b'a,b\n"1\n1",2\n\n3,\xff\n', "line 5: not valid UTF-8"),
         (b"a,b\n1,\xe2\x82", "line 2: not valid UTF-8"),
@@ -265,7 +265,7 @@ def test_errors_name_file_and_line(text: str | bytes, message: str, block: int |
 def test_errors_far_into_a_file(tmp_path: Path) -> None:
     lines = [f"{i},x" for i in range(300_000)]
     lines[299_000] = "7"
-    with pytest.raises(Format, match=r"line 299002: the row has 1 cells"):
+    with pytest.raises(Format, match=r"line 299002: the row has 1 cell"):
         read(make(tmp_path / "t.csv", "a,b\n" + "\n".join(lines)))
 
 
@@ -493,7 +493,7 @@ def test_lines_and_rows_that_are_left_out(scratch: Path, end: str, block: int | 
     source = CsvSource(place, ReadOptions(), block)
     assert pa.Table.from_batches(list(source.batches()), source.schema).to_pydict() == {"a": [1, 2], "b": ["x", "y"]}
     scratch.write_text(end.join([*lines, "3"]) + end, newline="")
-    with pytest.raises(Format, match="line 8: the row has 1 cells, the header 2"):
+    with pytest.raises(Format, match="line 8: the row has 1 cell, the header 2"):
         list(CsvSource(place, ReadOptions(), block).batches())
 
 

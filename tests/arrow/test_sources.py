@@ -238,7 +238,7 @@ def test_text_streams(valid: dict[str, bytes]) -> None:
 def test_errors_name_the_stream() -> None:
     with pytest.raises(Format) as e:
         piped(b"a,b\n1,2\n3\n")
-    assert e.value.message == "standard input, line 3: the row has 1 cells, the header 2"
+    assert e.value.message == "standard input, line 3: the row has 1 cell, the header 2"
     with pytest.raises(Format, match="standard input is empty"):
         piped(b"")
     with pytest.raises(Format, match="standard input is no Parquet file"):

@@ -104,7 +104,7 @@ def test_errors_say_where_and_no_secret(src: Path, scratch: Path, serve: Callabl
     monkeypatch.setenv("TOKEN", "S3CRET")
     cases: list[tuple[str, type[DpkgError], str]] = [
         (f"{url}/nope.csv?token=${{TOKEN}}", NotFound, f"{place} 12: there is no file at {url}/nope.csv (HTTP 404)"),
-        (f"{url}/bad.csv?token=${{TOKEN}}#S3CRET", Format, f"{url}/bad.csv, line 2: the row has 1 cells"),
+        (f"{url}/bad.csv?token=${{TOKEN}}#S3CRET", Format, f"{url}/bad.csv, line 2: the row has 1 cell"),
         ("http://127.0.0.1:1/a.csv?k=S3CRET", Storage, "http://127.0.0.1:1/a.csv cannot be reached"),
         ("https://user:S3CRET@example.org/a.csv", Usage, f"{place} 23: a password stands here"),
         ("https://example.org/a.csv?token=S3CRET", Usage, f"{place} 23: a password stands here"),

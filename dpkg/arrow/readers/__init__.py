@@ -161,4 +161,5 @@ def _place(path: str, format: str, options: ReadOptions, codec: str | None, part
     if len(quote) > 1 or not quote.isascii() or quote in (delimiter, "\r", "\n", "\0"):
         raise Usage(f"{quote!r} cannot be a quote", "one ASCII character other than the delimiter, or 'false' for none")
     place = Place(path, delimiter, options.encoding, codec, part, quote=quote, names=options.column_names)
-    return replace(place, skip=options.skip_rows, skip_after=options.skip_rows_after_names)
+    said = options.delimiter is not None
+    return replace(place, skip=options.skip_rows, skip_after=options.skip_rows_after_names, said=said)

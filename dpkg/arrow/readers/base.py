@@ -71,15 +71,13 @@ def rules_of(options: ReadOptions, names: list[str], where: str) -> list[ColumnR
     return rules
 
 
-def unique(names: list[str], where: str) -> None:
+def unique(names: list[str], where: str, hint: str = "rename one of them") -> None:
     """Raises Format for a name that is there twice."""
     first: dict[str, int] = {}
     for position, name in enumerate(names, 1):
         if name in first:
-            raise Format(
-                f"{where}: two columns are named '{name}' (the {first[name]}. and the {position}.)",
-                "rename one of them",
-            )
+            message = f"{where}: two columns are named '{name}' (the {first[name]}. and the {position}.)"
+            raise Format(message, hint)
         first[name] = position
 
 

@@ -14,9 +14,9 @@ from dpkg import progress
 from dpkg.arrow.normal import decoded_size
 from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
 from dpkg.arrow.readers.base import label, rules_of, unique
-from dpkg.arrow.readers.csvsource import refused
 from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.files import open_file
+from dpkg.arrow.readers.refusals import refused
 from dpkg.arrow.readers.texts import first_bad
 from dpkg.errors import Format, Usage
 
@@ -103,7 +103,14 @@ class ColumnarSource:
         values = make(cells)
         if values is None:
             row = first_bad(lambda part: make(part) is not None, cells)
-            raise refused(f"{self._path}, row {done + row + 1}", self._fields[i].name, cells[row].as_py(), kind)
+            raise refused(
+                f"{self._path}, row {done + row + 1}",
+                self._fields[i].name,
+                cells[row].as_py(),
+                kind,
+                rule.format,
+                nulls=False,
+            )
         return values
 
 

@@ -14,12 +14,14 @@ import pyarrow as pa
 from dpkg.arrow.readers.base import check_same, unique
 from dpkg.arrow.readers.csvlines import Chunk, Place, physical_lines, unclosed
 from dpkg.arrow.readers.encodings import Text
+from dpkg.arrow.readers.refusals import other_delimiter, renaming
 from dpkg.errors import Format
 
 _BLOCK = 2 << 20
 _LONGEST_ROW = 1 << 26
 _LONGEST_HEADER = 1 << 24
 _LF, _CR = b"\n\r"
+_DELIMITERS = ";\t|"
 
 
 class Chunks:
@@ -41,9 +43,11 @@ class Chunks:
         if place.names:
             names = list(place.names)
         else:
-            line = start.line
             names = start.row()
-            unique(names, f"{place.path}, line {line}")
+            where = f"{place.path}, line {start.taken}"
+            unique(names, where, renaming(names, start.line - 1))
+            if len(names) == 1 and not place.said and (mark := start.other_delimiter(names[0])):
+                raise other_delimiter(where, names[0], mark)
         for _ in range(place.skip_after):
             start.row()
         return text, names, Chunk(place, start.line, pa.py_buffer(start.data))
@@ -87,6 +91,7 @@ class _Start:
     def __init__(self, place: Place, text: Text, size: int) -> None:
         self._place, self._text, self._size = place, text, size
         self.data, self.line, self._complete = b"", 1, False
+        self.taken, self.quoted = 0, False  # of the row taken last: its line, and whether it holds a quote
 
     def _more(self) -> bool:
         """Read on, if there is more."""
@@ -118,9 +123,18 @@ class _Start:
                 )
         cells, length = found
         head = Chunk(self._place, self.line, pa.py_buffer(self.data[:length]))
-        list(head.rows())  # raises what is wrong with it
+        self.taken, _ = next(iter(list(head.rows())))  # raises what is wrong with it
+        self.quoted = bool(self._place.quote) and self._place.quote.encode() in self.data[:length]
         self.data, self.line = self.data[length:], head.next_line
         return cells
+
+    def other_delimiter(self, name: str) -> str:
+        """What would cut the header, which is this one name, and the first row into as many cells, if anything would."""
+        found = [mark for mark in _DELIMITERS if mark in name and mark != self._place.delimiter and not self.quoted]
+        while found and not re.search(rb"[^\r\n][\r\n]", self.data) and len(self.data) < _BLOCK and self._more():
+            pass
+        row = self.data.lstrip(b"\r\n").splitlines()[:1]
+        return next((mark for mark in found if [name.count(mark)] == [line.count(mark.encode()) for line in row]), "")
 
 
 def header_of(data: bytes, place: Place, complete: bool) -> tuple[list[str], int] | None:

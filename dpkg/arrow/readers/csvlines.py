@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 import numpy as np
 import pyarrow as pa
 
+from dpkg.arrow.readers.refusals import not_utf8, ragged, with_nul
 from dpkg.errors import Format
 
 NUL = "\0"
-_ENCODING_HINT = "if it is in another encoding, name it, such as latin-1"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Place:
     skip: int = 0  # lines before the names
     skip_after: int = 0  # rows after them
     names: tuple[str, ...] = ()  # where the file has none
+    said: bool = True  # the delimiter; else it is the usual one
 
     @property
     def dialect(self) -> dict[str, Any]:
@@ -87,9 +88,9 @@ class Chunk:
         ):
             where = f"{self.place.path}, line {number}"
             if not line.isascii() and any("\ud800" <= c <= "\udfff" for c in line):
-                raise Format(f"{where}: not valid UTF-8", _ENCODING_HINT)
+                raise not_utf8(where, line)
             if NUL in line:
-                raise Format(f"{where}: a NUL byte", "is it a text file?")
+                raise with_nul(where, line)
             yield line
         yield NUL
 
@@ -107,11 +108,8 @@ class Chunk:
         """Raises Format for the first thing that is wrong."""
         for line, cells in self.rows():
             if len(cells) != width:
-                raise Format(
-                    f"{self.place.path}, line {line}: the row has {len(cells)} cells, "
-                    + (f"and 'column_names' {width}" if self.place.names else f"the header {width}"),
-                    "is a cell with the delimiter in it not quoted?",
-                )
+                where = f"{self.place.path}, line {line}"
+                raise ragged(where, cells, width, line, self.place.quote, bool(self.place.names))
         raise Format(f"{self.place.path}, line {self.line} or after: {otherwise}")
 
 

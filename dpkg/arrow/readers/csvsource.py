@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,12 +20,12 @@ from dpkg.arrow.readers.csvlines import Chunk, Place
 from dpkg.arrow.readers.declared import Converter, converter, type_of
 from dpkg.arrow.readers.encodings import is_utf8
 from dpkg.arrow.readers.kinds import START, State
+from dpkg.arrow.readers.refusals import refused
 from dpkg.arrow.readers.texts import convert, first_bad, widen
 from dpkg.errors import DpkgError, Format
 
 SUGGEST = 1000  # rows
 AHEAD = 3  # chunks
-_MARKED = re.compile(r"[+-]?[0-9]{1,3}([,.'’ \u00a0\u202f][0-9]{3})+([.,][0-9]+)?|[+-]?[0-9]*,[0-9]+")
 _BOM = b"\xef\xbb\xbf"
 Parsed = tuple[Chunk, pa.RecordBatch]
 
@@ -35,6 +34,7 @@ Parsed = tuple[Chunk, pa.RecordBatch]
 class _Column:
     name: str
     declared: tuple[pa.DataType, Converter] | None
+    format: str | None = None
     state: State = START
     first: pa.DataType = None
     widest: tuple[int, str, str] | None = (
@@ -69,7 +69,7 @@ class CsvSource:
         self._parser = _Parser(len(self._chunks.names), place, options.nulls)
         names = self._chunks.names
         rules = rules_of(options, names, place.path)
-        self._columns = [_Column(r.name or name, _declared(r)) for name, r in zip(names, rules, strict=True)]
+        self._columns = [_Column(r.name or name, _declared(r), r.format) for name, r in zip(names, rules, strict=True)]
         self._head: Iterator[Chunk] | None = None
         self._suggested = self._final = False
         self._widened: list[Widened] = []
@@ -199,7 +199,8 @@ class CsvSource:
                 raise Format(f"{outcome.chunk.place.path} was changed while it was read", "try again")
         for row, i in sorted(found)[:1]:
             where = f"{outcome.chunk.place.path}, line {outcome.chunk.lines([row])[row]}"
-            raise refused(where, self._columns[i].name, outcome.raw.column(i)[row].as_py(), self._columns[i].type)
+            column, cell = self._columns[i], outcome.raw.column(i)[row].as_py()
+            raise refused(where, column.name, cell, column.type, column.format)
 
 
 class _Parser:
@@ -247,14 +248,3 @@ def pool() -> ThreadPoolExecutor:
 def _declared(rule: ColumnRule) -> tuple[pa.DataType, Converter] | None:
     kind = type_of(rule)
     return None if kind is None else (kind, converter(kind, rule.format))
-
-
-def refused(where: str, column: str, value: object, kind: pa.DataType) -> Format:
-    """A value that is not of the declared type."""
-    text = str(value)
-    shown = text if len(text) <= 60 else text[:57] + "…"
-    hint = "name it among the null spellings if it stands for no value, or declare another type"
-    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    if number and _MARKED.fullmatch(text):
-        hint = "numbers have a point, and no thousands marks: write the file so, or declare the column utf8"
-    return Format(f"{where}, column '{column}': '{shown}' is not {label(kind)}", hint)

@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from dpkg import progress
 from dpkg.arrow.readers.files import decompressed, open_file, read, read_into
-from dpkg.errors import Format, Usage
+from dpkg.arrow.readers.refusals import not_encoded, utf16
+from dpkg.errors import Usage
 
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Text:
@@ -24,6 +26,8 @@ class Text:
         self._source, self._decoder = decompressed(path, self._file, codec), _decoder(encoding)
         self._ended = False
         self._mark = self._next(len(_BOM)).removeprefix(_BOM)
+        if self._decoder is None and self._mark.startswith(_UTF16):
+            raise utf16(path)
 
     def read(self, lead: bytes, size: int) -> pa.Buffer | None:
         """`lead` and what follows in the file, at most `size` bytes or a few more; None at the end."""
@@ -47,7 +51,7 @@ class Text:
             try:
                 text: str = self._decoder.decode(block, self._ended)
             except UnicodeError as e:
-                raise Format(f"{self._path} is not valid {self._encoding}: {e}", "name its encoding") from None
+                raise not_encoded(self._path, self._encoding, e) from None
             if text:
                 return text.encode()
         return b""

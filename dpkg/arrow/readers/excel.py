@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
 from dpkg.arrow.readers.base import rules_of, unique
-from dpkg.arrow.readers.csvsource import refused
 from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.files import open_file
+from dpkg.arrow.readers.refusals import refused, renaming
 from dpkg.arrow.readers.texts import EXACT, first_bad
 from dpkg.errors import Format, NotFound, Usage
 
@@ -63,11 +63,12 @@ class ExcelSource:
         self._sheet = _sheet(path, options.sheet)
         self._where = f"{path}, sheet '{self._sheet.name}'"
         self._area = parse_range(options.range) if options.range else Area()
+        self._top = self._area.top  # which skip_rows counts from
         if options.skip_rows:
             self._area = self._area._replace(top=self._area.top + options.skip_rows)
         self._columns, self._first = self._header(options.column_names)
         names = [c.name for c in self._columns]
-        unique(names, self._where)
+        unique(names, self._where, renaming(names, self._first - self._top))
         self._rules = rules_of(options, names, self._where)
         self._declared = [type_of(rule) for rule in self._rules]
         self._infer()
@@ -145,10 +146,11 @@ class ExcelSource:
                 if cell is None or names[i] is not None:
                     continue
                 hint = f"name the column in {self._cell(head, i)}, or the cells to read: options: {{range: A1:D20}}"
-                if sum(name is not None for name in names) == 1:
+                named, filled = (sum(c is not None for c in row) for row in (names, cells))
+                if named == 1 or (named < filled and all(c is None or isinstance(c, str) for c in cells)):
                     last = next(at for at in range(len(cells) - 1, -1, -1) if cells[at] is not None)
-                    named = f"{self._cell(row, 0)}:{letters(self._area.left + last)}"
-                    hint = _TITLE.format(row - self._area.top, named)
+                    area = f"{self._cell(row, 0)}:{letters(self._area.left + last)}"
+                    hint = _TITLE.format(row - self._top, area)
                 raise Format(
                     f"{self._where}: {self._cell(row, i)} has a value, and {self._cell(head, i)} no name", hint
                 )
@@ -198,7 +200,7 @@ class ExcelSource:
         values = self._convert(cells, texts, rule, kind)
         if isinstance(values, int):
             where = f"{self._where}, cell {self._cell(rows[values], self._columns[i].place)}"
-            raise refused(where, self._columns[i].name, texts[values].as_py(), kind)
+            raise refused(where, self._columns[i].name, texts[values].as_py(), kind, rule.format)
         return values
 
     def _convert(self, cells: list[Any], texts: pa.Array, rule: ColumnRule, kind: pa.DataType) -> pa.Array | int:

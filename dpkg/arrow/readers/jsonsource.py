@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
 from dpkg.arrow.readers.base import label, rules_of
-from dpkg.arrow.readers.csvsource import SUGGEST, pool, refused
+from dpkg.arrow.readers.csvsource import SUGGEST, pool
 from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.jsonlines import (
     Lines,
@@ -30,6 +30,7 @@ from dpkg.arrow.readers.jsonlines import (
 )
 from dpkg.arrow.readers.jsonshape import Shapes
 from dpkg.arrow.readers.jsonvalues import Number, values_of
+from dpkg.arrow.readers.refusals import refused
 from dpkg.arrow.readers.texts import EXACT, first_bad
 from dpkg.errors import Format
 
@@ -235,7 +236,7 @@ def _column(lines: Lines, name: str, cells: pa.Array, rule: ColumnRule) -> pa.Ar
     values = make(cells)
     if values is None:
         row = first_bad(lambda part: make(part) is not None, cells)
-        raise refused(lines.where(lines.line_of(row)), name, cells[row].as_py(), kind)
+        raise refused(lines.where(lines.line_of(row)), name, cells[row].as_py(), kind, rule.format, nulls=False)
     return values
 
 
@@ -258,7 +259,9 @@ def _by_hand(lines: Lines, name: str, values: list[Any], rule: ColumnRule) -> pa
         try:
             values_of([value], kind, rule.format)
         except ValueError:
-            raise refused(lines.where(lines.line_of(row)), name, _shown(value), kind) from None
+            raise refused(
+                lines.where(lines.line_of(row)), name, _shown(value), kind, rule.format, nulls=False
+            ) from None
     raise Format(f"{lines.where(lines.start)} or after, column '{name}': not all is {label(kind)}")
 
 

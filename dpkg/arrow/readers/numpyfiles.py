@@ -21,12 +21,15 @@ NPY, NPZ = "NumPy array", "NumPy archive (.npz)"
 _BYTES = 4 << 20  # of a batch, about
 _BROKEN = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 _VALUE = "value"  # the column of an array without names
+_MAGIC = b"\x93NUMPY"
 _UNITS = ("s", "ms", "us", "ns")
 
 
 def npy(path: str, options: ReadOptions) -> ColumnarSource:
     """An array: a structured one's fields are columns; of another the rows are the first dimension."""
-    open_file(path).close()
+    with open_file(path) as file:
+        if not file.read(len(_MAGIC)).startswith((_MAGIC, b"PK")):
+            raise damaged(path, NPY, ValueError(f"it does not begin with {_MAGIC!r}"))
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except _BROKEN as e:
