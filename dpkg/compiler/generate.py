@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dpkg.arrow.options import TYPED, format_of
+from dpkg.arrow.options import OPTION_NAMES, TYPED, format_of
 from dpkg.compiler import grammar
 from dpkg.compiler.folder import plan_folder
 from dpkg.compiler.plan import BUILD_FILE, Path, package_name
@@ -48,7 +48,9 @@ def draft(root: str, folder: str) -> Draft:
     if not os.path.isdir(root):
         raise Usage(f"'{root}' is no folder", "generate writes the build.yml of a folder")
     items = plan_folder(root, without=BUILD_FILE).items
-    keys = [f"#   {key.name + ':':12} {key.help}" for key in grammar.KEYS if "file" in key.on and key.name != "file"]
+    known = [key for key in grammar.KEYS if "file" in key.on and key.name != "file"]
+    width = max(len(key.name) for key in known) + 1
+    keys = [f"#   {key.name + ':':{width}} {key.help}{_more(key)}" for key in known]
     shown = package_name(root, os.path.basename(os.path.abspath(root))) or "."
     lines = [*_HEAD.format(folder=quoted(shown), keys="\n".join(keys)).splitlines(), "contents:"]
     tree: dict[str, Any] = {}
@@ -64,6 +66,15 @@ def draft(root: str, folder: str) -> Draft:
         raise Usage(f"the build.yml of {len(items):,} files would be larger than {MAX_BYTES >> 20} MiB", hint)
     tables = sum(item.format is not None for item in items)
     return Draft(text, tables, len(items) - tables)
+
+
+def _more(key: grammar.Key) -> str:
+    """What a key's help leaves out, for people without an editor that knows the schema."""
+    return {
+        "transform": f" One of {', '.join(key.choices)}.",
+        "options": f" {', '.join(OPTION_NAMES)}.",
+        "schema": f" A type, or {{{', '.join(grammar.COLUMN)}}}.",
+    }.get(key.name, "")
 
 
 def write(text: str, path: str, force: bool) -> None:

@@ -23,7 +23,7 @@ from dpkg.errors import AlreadyExists, DpkgError, Format, NotFound, Usage
 PKG = "acme/x"
 
 # Names and cells that have been trouble: for YAML, for file systems, for types.
-LETTERS = "abn.-_ =#:{}[],'\"\\!&*%@`|>?~é\u2028\U0001f600\t0"
+LETTERS = "ab$n.-_ =#:{}[],'\"\\!&*%@`|>?~é\u2028\U0001f600\t0"
 NAMES = st.one_of(
     st.sampled_from(
         [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dpkg.arrow.options import REFUSED
 from dpkg.compiler import buildfile, grammar, make_plan
 from dpkg.errors import NotFound, Usage
 
@@ -83,6 +84,38 @@ def test_what_the_reader_refuses(folder: Path, text: str, against_the_schema: Er
     assert said in f"{caught.value.message} {caught.value.hint}"
     assert f"{folder}/build.yml, line " in caught.value.message
     assert (against_the_schema(text) == []) == (text in BEYOND)
+
+
+VALUES = {
+    "text": "x",
+    "texts": "[x]",
+    "flag": "true",
+    "any": "1",
+    "contents": "{b: {file: t.csv}}",
+    "schema": "{a: int8}",
+}
+VALUES |= {"options": "{sheet: x}", "checks": "{rows: {min: 1}}"}
+
+
+@pytest.mark.spec("BLD-1")
+def test_every_key_is_taken_or_refused_by_both(folder: Path, against_the_schema: Errors) -> None:
+    """Each key for each kind of entry, and each option of pyarrow's that is not taken."""
+    cases = {}
+    for kind in grammar.KINDS:
+        own = f"{kind}: {VALUES[grammar.BY_NAME[kind].shape]}"
+        for key in grammar.KEYS:
+            if key.name in grammar.keys_of(kind):
+                continue
+            value = key.choices[0] if key.choices else VALUES[key.shape]
+            cases[f"contents: {{a: {{{own}, {key.name}: {value}}}}}"] = f"'{key.name}'"
+    assert len(cases) > 20
+    cases |= {f"contents: {{a: {{file: t.csv, options: {{{name}: x}}}}}}": f"'{name}'" for name in REFUSED}
+    for text, named in cases.items():
+        (folder / "build.yml").write_text(text)
+        with pytest.raises(Usage, match=r"build\.yml, line 1, column ") as caught:
+            make_plan(str(folder))
+        assert named in caught.value.message
+        assert against_the_schema(text) != []
 
 
 def test_each_kind_has_a_handler_and_keys_of_its_own() -> None:
