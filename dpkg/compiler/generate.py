@@ -85,11 +85,11 @@ def write(text: str, path: str, force: bool) -> None:
             try:
                 out.write(text)
                 out.flush()
+                if force:
+                    os.replace(target, path)
             except BaseException:
                 os.unlink(target)
                 raise
-        if force:
-            os.replace(target, path)
     except FileExistsError:
         raise AlreadyExists(
             f"'{path}' is there already", "look at it; --force replaces it, -o - only shows the new one"

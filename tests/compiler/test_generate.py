@@ -184,7 +184,10 @@ def test_it_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "bad.csv").unlink()
     dpkg.generate(str(tmp_path), force=True)
     assert "file: t.csv" in (tmp_path / "build.yml").read_text()
-    assert sorted(os.listdir(tmp_path)) == ["build.yml", "t.csv"]
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DpkgError, match="folder': Is a directory"):
+        dpkg.generate(str(tmp_path), output=str(tmp_path / "folder"), force=True)
+    assert sorted(os.listdir(tmp_path)) == ["build.yml", "folder", "t.csv"]
 
 
 def test_what_is_no_folder_to_generate_from(tmp_path: Path) -> None:
