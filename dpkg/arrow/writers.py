@@ -115,9 +115,16 @@ def _parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[b
 def _check_fixed_lists(batch: pa.RecordBatch) -> None:
     """Raises Format for null fixed-size lists: Parquet keeps no elements for them, and Arrow before 26 refuses the file."""
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if _has_null_fixed_list(column):
+        if _holds_fixed_lists(column.type) and _has_null_fixed_list(column):
             message = f"column '{name}' has fixed-size lists that are null, which Parquet cannot hold"
             raise Format(message, "write Arrow or JSON lines")
+
+
+def _holds_fixed_lists(kind: pa.DataType) -> bool:
+    """At any depth."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _holds_fixed_lists(kind.storage_type)
+    return _t.is_fixed_size_list(kind) or any(_holds_fixed_lists(kind.field(i).type) for i in range(kind.num_fields))
 
 
 def _has_null_fixed_list(array: pa.Array) -> bool:

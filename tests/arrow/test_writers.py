@@ -230,6 +230,15 @@ def test_what_parquet_cannot_hold(array: pa.Array) -> None:
     assert pq.read_table(io.BytesIO(written(whole, "parquet"))).equals(whole)
 
 
+def test_lists_of_extensions_that_are_null() -> None:
+    """Arrow cannot flatten them; Parquet holds them all the same."""
+    none = pa.ListArray.from_arrays(
+        [0, 0], pa.ListArray.from_arrays([0], pa.array([], pa.uuid())), mask=pa.array([True])
+    )
+    assert none.to_pylist() == [None]
+    assert pq.read_table(io.BytesIO(written(pa.table({"p": none}), "parquet")))["p"].null_count == 1
+
+
 @pytest.mark.parametrize("format", writers.FORMATS)
 def test_bytes_come_as_batches_do(format: str) -> None:
     batch = pa.record_batch({"a": range(200_000), "b": ["some text"] * 200_000})
