@@ -12,7 +12,7 @@ help:
 	@echo "make test       every test (make test-long: the long ones too)"
 	@echo "make test-oldest, test-wheel, test-big-endian   the oldest versions allowed; the wheel by itself; an emulated s390x"
 	@echo "make lint       ruff, mypy --strict, import-linter"
-	@echo "make bench      timings, as ratios within one run"
+	@echo "make bench      timings, as ratios within one run; BENCH=--help for what to choose"
 	@echo "make bench-peers   the same against DVC, restic, git-lfs and Oxen; PEERS=--help for what to choose"
 
 $(BIN)/python:
@@ -64,7 +64,7 @@ format: $(VENV)/.installed-lint
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed-bench
-	$(BIN)/python tests/bench/run.py
+	$(BIN)/python tests/bench/run.py $(BENCH)
 
 bench-peers: $(VENV)/.installed-peers
 	$(BIN)/python tests/bench/peers/run.py $(PEERS)

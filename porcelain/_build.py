@@ -35,7 +35,9 @@ COMMAND = Command(
     "where the tree is that of the newest commit, no commit is made. Nothing is published unless all of it was read.\n"
     "Files whose size, times and inode are those of the last build are not read again; derived/stat-cache in the store, which may be "
     "deleted, remembers them. "
-    "So a build that was broken off, by Ctrl-C or a file that is wrong, goes on with the files it had not read.",
+    "So a build that was broken off, by Ctrl-C or a file that is wrong, goes on with the files it had not read.\n"
+    "Checks that build.yml declares run before anything is published: if one fails, nothing is, all that fail are told, and the "
+    "command ends with 9. 'dpk check' runs them without building.",
     examples=(
         ("Build a package from a folder:", 'dpk build acme/shop src -m "January"'),
         ("Keep every file of it as it is:", "dpk build acme/shop src --raw"),

@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from checks import bench_checks
 from files import bench_files
 from measure import BIN, Figure, Ran, build, median, pairs, run, size_of
 
@@ -148,12 +149,20 @@ def bench_start(work: Path) -> list[Figure]:
     ]
 
 
+def _checks(work: Path, repeats: int) -> list[Figure]:
+    source, edited = work / "lineitem.csv", work / "more.csv"
+    if not source.exists():
+        lineitem(source, 0.3)
+    insert(source, edited, 100)
+    return bench_checks(work, repeats, source, edited)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--network-gb", type=float, default=1.0, help="GB of fragments to push and install")
-    parser.add_argument("--only", choices=("builds", "formats", "files", "start", "network"))
+    parser.add_argument("--only", choices=("builds", "checks", "formats", "files", "start", "network"))
     options = parser.parse_args()
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="dpkg-bench-") as folder:
@@ -161,6 +170,8 @@ def main() -> None:
             figures += bench_start(Path(folder))
         if options.only in (None, "builds"):
             figures += bench_builds(Path(folder), options.repeats)
+        if options.only in (None, "checks"):
+            figures += _checks(Path(folder), options.repeats)
         if options.only in (None, "formats"):
             from formats import bench_formats
 

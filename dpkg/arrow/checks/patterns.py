@@ -5,47 +5,64 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpkg.errors import Usage
 
+_AT_ONCE = 1 << 14  # candidates
+
 
 class Pattern(NamedTuple):
-    """`body` finds candidates; `holds`, where there is one, says whether a candidate is one.
+    """`body` finds candidates; `holds`, where there is one, says which of some candidates are one.
 
     `grouped`: groups of it that another number stands beside are tried too.
     """
 
     body: str
-    holds: Callable[[str], bool] | None = None
+    holds: Callable[[pa.Array], Any] | None = None
     grouped: bool = False
 
 
-def luhn(text: str) -> bool:
+def luhn(texts: pa.Array) -> Any:
     """The check digit of card numbers (ISO/IEC 7812-1)."""
-    digits = [int(c) for c in text if c.isdigit()]
-    twice = [2 * d - 9 * (d > 4) for d in digits[-2::-2]]
-    return 13 <= len(digits) <= 19 and len(set(digits)) > 1 and (sum(digits[-1::-2]) + sum(twice)) % 10 == 0
+    characters, lengths = _packed(texts, 19)
+    digits = characters - 48
+    twice = 2 * digits[:, -2::-2]
+    total = digits[:, -1::-2].sum(axis=1) + np.where(twice > 9, twice - 9, twice).sum(axis=1)
+    filled = np.arange(19) < 19 - lengths[:, None]
+    alike = (filled | (digits == digits[:, -1:])).all(axis=1)
+    return (lengths >= 13) & (lengths <= 19) & ~alike & (total % 10 == 0)
 
 
-def mod97(text: str) -> bool:
+def mod97(texts: pa.Array) -> Any:
     """The check digits of an IBAN (ISO 13616)."""
-    packed = re.sub(r"[ -]", "", text).upper()
-    return 15 <= len(packed) <= 34 and int("".join(str(int(c, 36)) for c in packed[4:] + packed[:4])) % 97 == 1
+    characters, lengths = _packed(pc.replace_substring_regex(texts, r"\A(.{4})(.*)\z", r"\2\1"), 34)
+    left = np.zeros(len(texts), np.int64)
+    for c in characters.T:
+        digit = c < 58
+        left = (left * np.where(digit, 10, 100) + np.where(digit, c - 48, c - 55)) % 97
+    return (lengths >= 15) & (lengths <= 34) & (left == 1)
 
 
-def social(text: str) -> bool:
-    """A US social security number that can have been given: not 000, 666 or 9xx, 00, 0000."""
-    area, group, serial = re.split("[- ]", text)
-    return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
+def _packed(texts: pa.Array, width: int) -> tuple[Any, Any]:
+    """The letters and digits of texts, in capitals, with zeros before them, a row each; and how many there are."""
+    packed = pc.ascii_upper(pc.replace_substring_regex(texts, "[ -]", ""))
+    lengths = pc.binary_length(packed).to_numpy()
+    filled = pc.ascii_lpad(pc.utf8_slice_codeunits(packed, 0, width), width, "0")
+    found = np.frombuffer(filled.buffers()[2] or b"", np.uint8, len(texts) * width)
+    return found.reshape(-1, width).astype(np.int64), lengths
 
 
+_AREA = "(?:00[1-9]|0[1-9][0-9]|[1-57-8][0-9]{2}|6(?:[0-57-9][0-9]|6[0-57-9]))"  # not 000, 666, 9xx
+_GROUP, _SERIAL = "(?:0[1-9]|[1-9][0-9])", "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 NAMED = {
-    "ssn": Pattern(r"[0-9]{3}(?:-[0-9]{2}-| [0-9]{2} )[0-9]{4}", social),
+    "ssn": Pattern(f"{_AREA}(?:-{_GROUP}-| {_GROUP} ){_SERIAL}"),
     "email": Pattern(
         rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*\.[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]"
     ),
@@ -92,27 +109,40 @@ def within(array: pa.Array, name: str) -> pa.Array:
     """For each text whether a named pattern stands in it, not as a part of a longer word; null for null."""
     pattern = NAMED[name]
     found = pc.match_substring_regex(array, rf"(?:\A|[^0-9A-Za-z]){pattern.body}(?:\z|[^0-9A-Za-z])")
-    holds = pattern.holds
-    if holds is None:
+    if pattern.holds is None:
         return found
+    holds = pattern.holds
     starts = re.compile(rf"(?<![0-9A-Za-z])(?=({pattern.body})(?![0-9A-Za-z]))")
-    return _checked(array, found, lambda text: any(map(holds, _candidates(starts, text, pattern.grouped))))
+
+    def any_holds(texts: pa.Array) -> Any:
+        single = pc.match_substring_regex(texts, r"\A[0-9A-Za-z]+\z").to_numpy(zero_copy_only=False)
+        good = np.zeros(len(texts), bool)
+        good[single] = holds(texts.filter(pa.array(single)))
+        found = (
+            (i, c) for i in np.flatnonzero(~single).tolist() for c in _candidates(starts, texts[i].as_py(), pattern)
+        )
+        while some := list(islice(found, _AT_ONCE)):
+            rows, candidates = zip(*some, strict=True)
+            good[np.array(rows)[holds(pa.array(candidates))]] = True
+        return good
+
+    return _checked(array, found, any_holds)
 
 
-def _candidates(starts: re.Pattern[str], text: str, grouped: bool) -> Iterator[str]:
+def _candidates(starts: re.Pattern[str], text: str, pattern: Pattern) -> Iterator[str]:
     """From each start the longest, and where it is of groups also what fewer of them make."""
     for match in starts.finditer(text):
         found = match.group(1)
         yield found
-        for i, char in enumerate(found if grouped else ""):
+        for i, char in enumerate(found if pattern.grouped else ""):
             if char in " -":
                 yield found[:i]
 
 
-def _checked(array: pa.Array, found: pa.Array, holds: Callable[[str], bool]) -> pa.Array:
+def _checked(array: pa.Array, found: pa.Array, holds: Callable[[pa.Array], Any]) -> pa.Array:
     """`found`, but where a text that was found does not hold."""
     at = pc.indices_nonzero(pc.fill_null(found, False))
     if not len(at):
         return found
-    good = pa.array([holds(text) for text in array.take(at).to_pylist()], pa.bool_())
+    good = pa.array(holds(array.take(at)), pa.bool_())
     return pc.replace_with_mask(found, pc.fill_null(found, False), good)
