@@ -225,6 +225,20 @@ def test_lines_of_a_table_that_is_sorted_by_its_key(src: Path, dpk: Any, form: s
 
 
 @pytest.mark.spec("CHK-3")
+def test_rows_of_a_sheet(src: Path, dpk: Any) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["a title"], [], ["n", "m"], [1, 2], [], [-3, 4]):
+        sheet.append(row)
+    book.save(src / "b.xlsx")
+    write(src, "{columns: {n: {min: 0}}}", ", transform: excel, options: {range: 'A3:B9'}", "b.xlsx")
+    assert f"row 2, {src}/b.xlsx, line 6: -3" in dpk("build", PKG, str(src), code=9).err
+
+
+@pytest.mark.spec("CHK-3")
 def test_a_table_of_many_files(src: Path, dpk: Any) -> None:
     for year in (2024, 2025):
         (src / f"year={year}").mkdir()

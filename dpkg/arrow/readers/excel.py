@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
-from dpkg.arrow.readers.base import rules_of, unique
+from dpkg.arrow.readers.base import Lines, rules_of, unique
 from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.files import open_file
 from dpkg.arrow.readers.refusals import refused, renaming
@@ -99,6 +99,11 @@ class ExcelSource:
                 self._array(i, [cells[c.place] for _, cells in part], numbers) for i, c in enumerate(self._columns)
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def lines(self, rows: Sequence[int]) -> Lines:
+        """The file and the row of the sheet, from 1, of some rows."""
+        wanted = frozenset(rows)
+        return {i: (self._path, at + 1) for i, (at, _) in enumerate(self._rows(self._first)) if i in wanted}
 
     # Cells
 
