@@ -20,12 +20,12 @@ _AT_ONCE = 1 << 14  # candidates
 class Pattern(NamedTuple):
     """`body` finds candidates; `holds`, where there is one, says which of some candidates are one.
 
-    `grouped`: groups of it that another number stands beside are tried too.
+    `least`: where another number may stand beside it, the first groups are tried too, with so many letters and digits.
     """
 
     body: str
     holds: Callable[[pa.Array], Any] | None = None
-    grouped: bool = False
+    least: int = 0
 
 
 def luhn(texts: pa.Array) -> Any:
@@ -67,9 +67,9 @@ NAMED = {
         rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*\.[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]"
     ),
     "iban": Pattern(
-        r"[A-Za-z]{2}[0-9]{2}(?:[A-Za-z0-9]{11,30}|(?:[ -][A-Za-z0-9]{4}){2,7}(?:[ -][A-Za-z0-9]{1,4})?)", mod97, True
+        r"[A-Za-z]{2}[0-9]{2}(?:[A-Za-z0-9]{11,30}|(?:[ -][A-Za-z0-9]{4}){2,7}(?:[ -][A-Za-z0-9]{1,4})?)", mod97, 15
     ),
-    "card": Pattern(r"[0-9](?:[ -]?[0-9]){12,18}", luhn, True),
+    "card": Pattern(r"[0-9](?:[ -]?[0-9]){12,18}", luhn, 13),
 }
 
 
@@ -134,8 +134,11 @@ def _candidates(starts: re.Pattern[str], text: str, pattern: Pattern) -> Iterato
     for match in starts.finditer(text):
         found = match.group(1)
         yield found
-        for i, char in enumerate(found if pattern.grouped else ""):
-            if char in " -":
+        count = 0
+        for i, char in enumerate(found if pattern.least else ""):
+            if char not in " -":
+                count += 1
+            elif count >= pattern.least:
                 yield found[:i]
 
 
