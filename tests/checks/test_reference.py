@@ -322,6 +322,7 @@ def test_what_is_too_much_for_memory_goes_to_a_file(rng: random.Random, table: P
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dpkg.arrow.checks.spool.MEMORY", 64)
         patch.setattr("dpkg.arrow.checks.spool._LEAST", 1)
+        patch.setattr("dpkg.arrow.checks.spool._BLOCK", 3)
         assert found() == few
 
 
@@ -340,6 +341,7 @@ def test_keys_in_runs(seed: int, kinds: int, rows: int, memory: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dpkg.arrow.checks.spool.MEMORY", memory)
         patch.setattr("dpkg.arrow.checks.spool._LEAST", 1)
+        patch.setattr("dpkg.arrow.checks.spool._BLOCK", 3)
         for asked in (True, False):
             handed: list[int] = []
             spool = KeySpool(lambda found, handed=handed: handed.extend(found.tolist()))  # type: ignore[misc]

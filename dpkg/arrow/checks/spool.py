@@ -5,6 +5,7 @@ What is held in memory does not grow with the table: one run, and of the file wh
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import numpy as np
 
 MEMORY = 64 << 20  # bytes of one spool in memory
 _LEAST = 16  # rows of a run between two of its samples, where there are very many runs
+_BLOCK = 512  # numbers of a run that are read to find one
 _SIGN = np.uint64(1 << 63)
 
 
@@ -49,7 +51,7 @@ class Numbers:
         while low < high:  # as many steps as a number has bits
             middle = (low + high) // 2
             number = self._number(middle)
-            if sum(int(np.searchsorted(run, number, "right")) for run in runs) > rank:
+            if sum(int(run.searchsorted(number, "right")) for run in runs) > rank:
                 high = middle
             else:
                 low = middle + 1
@@ -138,7 +140,7 @@ class KeySpool:
         samples = np.sort(np.concatenate([run.high[::step] for run in runs]))
         starts = [0] * len(runs)
         for end in [*samples[len(runs) :: len(runs)], None]:
-            stops = [len(r.high) if end is None else int(np.searchsorted(r.high, end)) for r in runs]
+            stops = [len(r.high) if end is None else int(r.high.searchsorted(end)) for r in runs]
             parts = [run.of(slice(*ends)) for run, *ends in zip(runs, starts, stops, strict=True)]
             yield self._first(parts)
             starts = stops
@@ -176,8 +178,36 @@ class Pile:
         return self._held[0]
 
 
+class _Stored:
+    """An array in a file, of which only what is asked for is read."""
+
+    def __init__(self, file: Any, start: int, array: Any) -> None:
+        self._file, self._start, self._dtype, self._length = file, start, array.dtype, len(array)
+        self._samples = array[::_BLOCK].copy()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, place: Any) -> Any:
+        if not isinstance(place, slice):
+            at = range(self._length)[place]
+            return self[at : at + 1][0]
+        start, stop, step = place.indices(self._length)
+        if step > 1:
+            return np.array([self[i] for i in range(start, stop, step)], self._dtype)
+        size = self._dtype.itemsize
+        data = os.pread(self._file.fileno(), max(0, stop - start) * size, self._start + start * size)
+        return np.frombuffer(data, self._dtype)
+
+    def searchsorted(self, value: Any, side: Any = "left") -> int:
+        """As numpy's, of an array that is sorted."""
+        end = int(self._samples.searchsorted(value, side)) * _BLOCK
+        start = max(0, end - _BLOCK)
+        return start + int(self[start:end].searchsorted(value, side))
+
+
 class _File:
-    """A temporary file of arrays, each of which is mapped where it is kept."""
+    """A temporary file of arrays."""
 
     def __init__(self) -> None:
         self._file: Any = None
@@ -190,4 +220,4 @@ class _File:
         start = self._file.seek(0, 2)
         self._file.write(array.data)
         self._file.flush()
-        return np.memmap(self._file, array.dtype, "r", start, array.shape)
+        return _Stored(self._file, start, array)
