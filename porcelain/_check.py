@@ -30,7 +30,8 @@ COMMAND = Command(
         STORE,
     ),
     details="Of files everything is read, as a build would, and nothing is stored. Of a package what was found before is used: a "
-    "fragment that passed a check is not read again for it.\n"
+    "fragment that passed a check is not read again for it, but for those that need all rows at once: 'unique', 'duplicates', 'median', "
+    "'quantile', 'foreign_key' and 'sql'.\n"
     "The checks of a package are those that its commit was built with. 'rows_change' and 'schema_compatible' compare with its parent, "
     "those of files with --against; without it they are skipped. A check with 'severity: warn' is told, and brings no 9.\n"
     "What build.yml may say below 'checks:' is in spec/checks.md.",

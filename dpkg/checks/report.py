@@ -34,7 +34,7 @@ def entries(results: Sequence[Result]) -> list[Any]:
 def failure(results: Sequence[Result]) -> CheckFailed:
     """The error for all that failed."""
     failed = [r for r in results if r.fails]
-    lines = [text for r in failed for text in said(r)]
+    lines = [clean(text) for r in failed for text in said(r)]
     hint = "mend the data, or the check; 'severity: warn' in build.yml lets it pass"
     told = f"{count(len(failed), 'check')} failed, and nothing was committed"
     return CheckFailed(f"{told}:\n" + "\n".join(lines), hint)
@@ -44,10 +44,10 @@ def settled(results: list[Result], misfits: Sequence[Usage]) -> list[Result]:
     """The results, if each rule fits its table. Raises Usage for all that do not, and tells what failed beside them."""
     if not misfits:
         return results
-    lines = [text for r in results if r.fails for text in said(r)]
+    lines = [clean(text) for r in results if r.fails for text in said(r)]
     if len(misfits) == 1 and not lines:
         raise misfits[0]
-    more = [f"{e.message}" + (f" ({e.hint})" if e.hint else "") for e in misfits]
+    more = [clean(e.message + (f" ({e.hint})" if e.hint else "")) for e in misfits]
     told = f"{count(len(misfits), 'check')} cannot be made"
     failed = [f"{count(sum(r.fails for r in results), 'check')} failed:"] if lines else []
     raise Usage("\n".join([f"{told}:", *more, *failed, *lines]), misfits[0].hint if len(misfits) == 1 else "")

@@ -294,6 +294,16 @@ def test_what_must_not_be_there_is_not_shown(src: Path, store: Any, dpk: Any) ->
     assert "4111" not in said
 
 
+def test_values_stay_on_their_line(src: Path, store: Any, dpk: Any) -> None:
+    (src / "sales.csv").write_text('id,"a\nb"\n1,"x\ny\x1b[31m"\n')
+    write(src, '{columns: {"a\\nb": {max: B}}}')
+    for args in (["build", PKG, str(src)], ["check", str(src)]):
+        ran = dpk(*args, code=9)
+        said = ran.out + ran.err
+        assert "sales: a\\nb: max B: 1 of 1 rows" in said
+        assert "line 3: x\\ny\\x1b[31m\n" in said
+
+
 def test_allowed_rows(src: Path, dpk: Any) -> None:
     for allow, passes in (("0", False), ("1", True), ("24.9%", False), ("25%", True)):
         write(src, f"{{columns: {{amount: {{min: {{value: 0, allow: {allow}}}}}}}}}")
