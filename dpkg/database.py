@@ -39,6 +39,12 @@ def bare(sql: str) -> str:
     return sql[:at] if last == ";" else sql
 
 
+def line_in(said: str, before: int = 0) -> str:
+    """The line that PostgreSQL or DuckDB finds wrong, for people; `before` are lines of ours that stand before the SQL."""
+    found = re.search(r"^LINE (\d+): ", said, re.MULTILINE)
+    return f" (line {int(found[1]) - before} of the SQL)" if found and int(found[1]) > before else ""
+
+
 class Database(NamedTuple):
     """A database: its whole URL, to connect with; and as it may be shown, without passwords and options."""
 

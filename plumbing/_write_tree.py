@@ -39,10 +39,12 @@ def write_tree(path: str, *, raw: bool = False, store: str | None = None) -> Wri
     """Compile and store; a store is made where there is none. Raises what `build` raises."""
     from dpkg.compiler import make_plan
     from dpkg.compiler.compile import compile_plan
+    from dpkg.compiler.composed import pinned
 
     plan = make_plan(path, raw)
-    odb = Repository(store, create=True).odb
-    report = compile_plan(odb, plan)
+    repository = Repository(store, create=True)
+    odb = repository.odb
+    report = compile_plan(odb, pinned(repository, plan))
     odb.sync()
     return Written(report.tree, len(report.entries))
 

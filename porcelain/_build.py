@@ -33,6 +33,7 @@ COMMAND = Command(
     "Left out: .git, .dpk, .venv, caches, and what a .dpkgignore in the folder names.",
     details="A file becomes a table or a blob, a folder a tree. The same data gives the same tophash, whatever format it came in; "
     "where the tree is that of the newest commit, no commit is made. Nothing is published unless all of it was read.\n"
+    "A build.yml may also name rows of PostgreSQL and SQLite, tables derived by a query, and entries of other packages (spec/build.md).\n"
     "Files whose size, times and inode are those of the last build are not read again; derived/stat-cache in the store, which may be "
     "deleted, remembers them. "
     "So a build that was broken off, by Ctrl-C or a file that is wrong, goes on with the files it had not read.\n"
@@ -72,17 +73,19 @@ def build(package: str, path: str, *, message: str = "", raw: bool = False, stor
     """
     from dpkg.checks.report import entries
     from dpkg.compiler import make_plan
+    from dpkg.compiler.composed import pinned
     from dpkg.compiler.provenance import made_by
     from dpkg.compiler.statcache import compile_changed
 
     name = _package(package)
-    plan = make_plan(path, raw)
+    asked = make_plan(path, raw)
     repository = Repository(store, create=True)
     parts.refuse(repository, name, repository.tip(name))
     for _ in range(_ATTEMPTS):
         tail = repository.start(name)
         old = repository.tip(name)
         tree = repository.commit(old).tree if old else None
+        plan = pinned(repository, asked)
         report = compile_changed(repository.odb, plan, name, tree)
         results = _checked(repository, plan, report, tree)
         if old is not None and tree == report.tree:

@@ -31,7 +31,7 @@ _MAYBE = {
 }
 _MAYBE_TEXT = {**_TEXT, "json": "json"}
 TRANSFORMS = tuple(dict.fromkeys((*_ENDS.values(), *_MAYBE.values())))  # the formats, by name
-TYPED = ("parquet", "arrow", "orc", "npy", "npz", "sqlite", "sql")  # their columns have types
+TYPED = ("parquet", "arrow", "orc", "npy", "npz", "sqlite", "sql", "query")  # their columns have types
 _COMPRESSED = ("gz", "zst")  # after the end of a text
 
 

@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from dpkg.compiler import grammar, quilt
+from dpkg.compiler.composed import from_package
 from dpkg.compiler.databases import SQLITE, from_sql, refuse_passwords, stamp
+from dpkg.compiler.derived import arranged, from_query
 from dpkg.compiler.globs import from_files
 from dpkg.compiler.plan import BuildFile, Item, Path, Plan, disk_name, make_plan, package_name
 from dpkg.compiler.plan import stamp as stamp_of
@@ -57,7 +59,8 @@ def plan_buildfile(path: str, raw: bool = False) -> Plan:
     planner = Planner(yml, raw)
     planner.contents(top["contents"][1], (), (_down(top),))
     build = BuildFile(os.path.basename(path), yml.data)
-    return make_plan(planner.items, os.path.dirname(path), planner.folders, path=path, began=began, build=build)
+    items = arranged(planner.items)
+    return make_plan(items, os.path.dirname(path), planner.folders, path=path, began=began, build=build)
 
 
 def _down(fields: Fields) -> Fields:
@@ -191,4 +194,6 @@ HANDLERS: dict[str, Callable[[Planner, Entry], None]] = {
     "file": _file,
     "files": from_files,
     "sql": from_sql,
+    "query": from_query,
+    "package": from_package,
 }

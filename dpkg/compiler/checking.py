@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dpkg.arrow.options import TYPED
 from dpkg.checks.report import settled
 from dpkg.checks.running import ROWS, BrokenRow, Result, Setting, check_table
 from dpkg.checks.tables import Part, SourceTables, StoredTables
@@ -131,6 +132,8 @@ def _lines(odb: Odb, item: Item, keys: dict[int, Any]) -> Lines:
     """The files and lines of rows; nothing for a file that has no lines."""
     from dpkg.arrow.checks.lines import lines
 
+    if item.format in TYPED:
+        return {}
     source = opened(odb, item)
     try:
         return lines(source, keys, item.key)

@@ -36,6 +36,7 @@ _WORKERS, _REMOTE_WORKERS = 2, 16
 Task = Sequence[Item]  # several small blobs, or one of anything
 # And the file's stamp, if it was the same before and after; what looked at a table's fragments for its checks.
 Done = tuple["Compiled", bytes, "Watch | None"]
+_OF_DATA = (Format, CheckFailed, Usage, NotFound, Denied, Storage)  # what readers raise
 Unfinished = Callable[[Sequence["Compiled | None"], Sequence[bytes]], None]
 
 
@@ -79,9 +80,11 @@ def compile_plan(
     `known`: for each item what it was compiled to before, and is stored, if its file need not be read. `unfinished` is
     told, where an error or Ctrl-C ends it, what each item was compiled to by then, and its stamp; that is stored.
     """
-    entries = list(known) or [None] * len(plan.items)
-    stamps = [item.stamp for item in plan.items]
-    lacking = [i for i, done in enumerate(entries) if done is None]
+    from dpkg.compiler import derived
+
+    entries = [done or given(item) for item, done in zip(plan.items, known or [None] * len(plan.items), strict=True)]
+    stamps = [derived.stamp_of(item) if derived.is_query(item) else item.stamp for item in plan.items]
+    lacking = [i for i, done in enumerate(entries) if done is None and not derived.is_query(plan.items[i])]
     watched: dict[str, Watch] = {}
     with odb.packing():
         try:
@@ -90,6 +93,7 @@ def compile_plan(
                 entries[i], stamps[i] = entry, stamp
                 if watch is not None:
                     watched[entry.path] = watch
+            _derive(odb, plan, entries, stamps, watched)
         except (DpkgError, KeyboardInterrupt):
             if unfinished is not None and len(entries) > 1:
                 with suppress(DpkgError):
@@ -112,6 +116,34 @@ def _compiled(odb: Odb, items: Sequence[Item], total: int) -> Iterator[Done]:
     ):
         yield from results
         progress.advance("built", len(results), total, "entries")
+
+
+def given(item: Item) -> Compiled | None:
+    """What an item of another package is: that is known before anything is read."""
+    from dpkg.compiler.composed import Composed
+
+    return item.origin.compiled(item) if isinstance(item.origin, Composed) else None
+
+
+def _derive(
+    odb: Odb, plan: Plan, entries: list[Compiled | None], stamps: list[bytes], watched: dict[str, Watch]
+) -> None:
+    """Compile the queries of which an input changed, each after those that it needs."""
+    from dpkg.compiler import derived
+
+    if not any(derived.is_query(item) for item in plan.items):
+        return
+    made = {done.path: done for done in entries if done is not None}
+    for i in derived.in_order(plan.items):
+        item = plan.items[i]
+        found = derived.recalled(odb, item, made)
+        if found is None:
+            watch = _watch(odb, item)
+            found = _compile(odb, item, watch)
+            if watch is not None:
+                watched[item.name] = watch
+        made[item.name] = entries[i] = found
+        stamps[i] = derived.stamp_of(item)
 
 
 def _tasks(items: Iterator[Item], remote: bool) -> Iterator[Task]:
@@ -265,8 +297,17 @@ def _build(odb: Odb, folder: _Folder, path: Path, plan: Plan, entries: Sequence[
         found.append(TreeEntry(name, "tree", below.oid, below.bytes, below.rows, below.entries, meta))
     for i in folder.files:
         item, done = plan.items[i], entries[i]
-        found.append(TreeEntry(item.path[-1], done.type, done.oid, done.bytes, done.rows, meta=_metadata(odb, item)))
+        found.append(_entry(odb, item, done))
     return build_tree(found, lambda data: odb.write("node", data))
+
+
+def _entry(odb: Odb, item: Item, done: Compiled) -> TreeEntry:
+    from dpkg.compiler.composed import Composed
+
+    meta = _metadata(odb, item)
+    if isinstance(item.origin, Composed):
+        return item.origin.tree_entry(item.path[-1], meta)
+    return TreeEntry(item.path[-1], done.type, done.oid, done.bytes, done.rows, meta=meta)
 
 
 def _metadata(odb: Odb, item: Item | None) -> Oid | None:
@@ -287,26 +328,28 @@ def compile_table(odb: Odb, item: Item, watch: Watch | None = None) -> tuple[Oid
     from dpkg import tables
     from dpkg.arrow.readers import stream
 
+    source = opened(odb, item)
     try:
-        source = opened(odb, item)
         look = watch.begin if watch else None
-        try:
-            oid, table = stream(
-                source, lambda schema, batches: tables.write_table(odb, batches, schema, item.key, _rows, look)
-            )
-            return oid, table, tuple(source.widened)
-        finally:
-            source.close()
-    except (Format, CheckFailed, Usage, NotFound, Denied, Storage) as e:
+        oid, table = stream(
+            source, lambda schema, batches: tables.write_table(odb, batches, schema, item.key, _rows, look)
+        )
+        return oid, table, tuple(source.widened)
+    except _OF_DATA as e:
         raise _placed(e, item) from None
+    finally:
+        source.close()
 
 
 def opened(odb: Odb, item: Item) -> Source:
-    """The rows of a table's item. Raises what readers raise."""
+    """The rows of a table's item. Raises what readers raise, with its place."""
     from dpkg.arrow.readers import open_source
 
     assert item.format is not None
-    return item.origin.rows(odb, item) if item.origin else open_source(item.source, item.format, item.options)
+    try:
+        return item.origin.rows(odb, item) if item.origin else open_source(item.source, item.format, item.options)
+    except _OF_DATA as e:
+        raise _placed(e, item) from None
 
 
 def _placed(error: DpkgError, item: Item) -> DpkgError:

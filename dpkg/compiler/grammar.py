@@ -17,10 +17,12 @@ KINDS = {
     "file": "made of a file",
     "files": "made of many files",
     "sql": "made of rows of a database",
+    "query": "derived from other tables of the package",
+    "package": "of another package",
 }
 FOLDER = ("contents",)
 FILES = ("file", "files")
-TABLES = (*FILES, "sql")  # what may become a table
+TABLES = (*FILES, "sql", "query")  # what may become a table
 
 
 class Key(NamedTuple):
@@ -64,6 +66,13 @@ KEYS = (
         "The database of 'sql': postgresql://user@host/database, sqlite:///file.db, or ${NAME}, a variable of the environment.",
         ("sql",),
     ),
+    Key(
+        "query",
+        "text",
+        "One SELECT of DuckDB over other tables of the package, which are named by their paths.",
+        ("query",),
+    ),
+    Key("package", "text", "owner/name@revision[/path]: what another package of the store has there.", ("package",)),
     Key("table", "text", "The table of an SQLite file.", ("file",)),
     Key("keep_source", "flag", "The file itself stands beside its table, under its own name.", FILES),
     Key("each", "flag", "Each of the files is an entry of its own, rather than a part of one table.", ("files",)),
@@ -82,7 +91,7 @@ KEYS = (
     Key("columns", "texts", "The columns that the table has, in this order.", TABLES),
     Key("key", "texts", "Columns that are unique together; rows are sorted by them.", _ALL, down=True),
     Key("checks", "checks", "What must hold of the data before it is committed.", TABLES),
-    Key("meta", "any", "Metadata of your own.", (*FOLDER, *TABLES)),
+    Key("meta", "any", "Metadata of your own.", (*FOLDER, *TABLES, "package")),
 )
 BY_NAME = {key.name: key for key in KEYS}
 

@@ -25,7 +25,12 @@ _LINES = 1 << 12
 # A URL with a query, which may be signed, or what looks like a password, and is no `${NAME}`.
 _KEYS = re.compile(rb"://(\S*[?#]|[^\s/]*:(?!\$\{\w+\}@)\S*@)")
 _UNKNOWN = "0" * 64
-_LIBRARIES = {"excel": ("python-calamine",)}  # by format, beside those that all tables need
+_LIBRARIES = {  # by format, beside those that all tables need
+    "excel": ("python-calamine",),
+    "query": ("duckdb",),
+    "sql": ("adbc-driver-manager", "adbc-driver-postgresql"),
+    "sqlite": ("adbc-driver-manager", "adbc-driver-sqlite"),
+}
 
 
 def made_by(plan: Plan, entries: Sequence[Compiled]) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
-from dpkg.compiler.compile import Compiled, Read, Report, compile_plan
+from dpkg.compiler import derived
+from dpkg.compiler.compile import Compiled, Read, Report, compile_plan, given
 from dpkg.compiler.plan import UNKNOWN, size_in, times_in
 from dpkg.errors import Corrupt, DpkgError, NotFound
 from dpkg.index import walk
@@ -58,13 +59,17 @@ def compile_changed(odb: Odb, plan: Plan, package: str, tip: Oid | None) -> Repo
     cache = StatCache.load(odb, key, plan.path)
     names = _names(plan)
     shape = _shape(plan, names)
-    known = cache.known(odb, plan, names, tip)
+    known = [done or given(item) for item, done in zip(plan.items, cache.known(odb, plan, names, tip), strict=True)]
+    derived.settle(odb, plan.items, known)
     if tip is not None and tip == cache.tree and shape == cache.shape and None not in known:
         return Report(tip, tuple(done for done in known if done is not None))
     del names, cache  # of a million files they are large
 
     def keep(entries: Sequence[Compiled | None], stamps: Sequence[bytes], tree: str = "") -> None:
-        old = [stamp if _is_old(stamp, plan.began) else UNKNOWN for stamp in stamps]
+        old = [
+            stamp if derived.is_query(item) or _is_old(stamp, plan.began) else UNKNOWN
+            for item, stamp in zip(plan.items, stamps, strict=True)
+        ]
         made = StatCache.made(_names(plan), entries, old, tree, shape)
         with suppress(DpkgError):  # it is of use, not needed
             odb.backend.put(key, made.encode(plan.path))
@@ -157,8 +162,6 @@ class StatCache:
 
     def known(self, odb: Odb, plan: Plan, names: Sequence[str], tip: Oid | None) -> list[Compiled | None]:
         """For each item of a plan what it was compiled to, if its file is unchanged and the tree `tip`, or else the store, holds that."""
-        if not self._names:
-            return [None] * len(names)
         held = None if tip is not None and tip == self.tree else _oids_below(odb, tip)
         places: Sequence[int] | range = range(len(names))
         if names == self._names:
@@ -167,15 +170,23 @@ class StatCache:
             index = {name: i for i, name in enumerate(self._names)}
             places = [index.get(name, -1) for name in names]
         found = [self._find(*each) for each in zip(plan.items, names, places, strict=True)]
-        if held is None:
-            return found
-        return [done if done and (done.oid in held or _is_whole(odb, done)) else None for done in found]
+        if held is not None:
+            found = [done if done and (done.oid in held or _is_whole(odb, done)) else None for done in found]
+        for i, item in enumerate(plan.items):
+            if derived.is_query(item):  # whether it holds shows once its inputs are known
+                derived.remember(item, self._stamp(places[i]), found[i])
+                found[i] = None
+        return found
+
+    def _stamp(self, place: int) -> bytes:
+        start = place * (_STAMP + _OID)
+        return bytes(self._records[start : start + _STAMP])
 
     def _find(self, item: Item, name: str, place: int) -> Compiled | None:
-        start = place * (_STAMP + _OID)
-        if place < 0 or item.stamp == UNKNOWN or self._records[start : start + _STAMP] != item.stamp:
+        if place < 0 or ((self._stamp(place) != item.stamp or item.stamp == UNKNOWN) and not derived.is_query(item)):
             return None
-        oid = Oid.of(bytes(self._records[start + _STAMP : start + _STAMP + _OID]))
+        start = place * (_STAMP + _OID) + _STAMP
+        oid = Oid.of(bytes(self._records[start : start + _OID]))
         if item.format is None:
             path = name if name == item.name else item.name
             return Compiled(path, "blob", oid, 0, size_in(item.stamp), item.source)

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import IO, TYPE_CHECKING, BinaryIO
@@ -27,6 +27,7 @@ from dpkg.arrow.readers.records import records_in
 from dpkg.errors import Usage
 
 if TYPE_CHECKING:
+    from dpkg.arrow.readers.query import Feed
     from dpkg.database import Database
 
 __all__ = [
@@ -40,9 +41,11 @@ __all__ = [
     "open_copy",
     "open_database",
     "open_parts",
+    "open_query",
     "open_source",
     "open_stream",
     "stream",
+    "tables_in",
 ]
 
 FORMATS = TRANSFORMS
@@ -73,6 +76,22 @@ def open_database(database: Database, sql: str, options: ReadOptions | None = No
     options = options or ReadOptions()
     source = postgres(database, sql, options)
     return Picked(source, options.columns, database.shown) if options.columns else source
+
+
+def tables_in(sql: str) -> tuple[tuple[str, ...], str]:
+    """The tables that a DuckDB query names, and DuckDB's version. Raises Usage for what is not one SELECT."""
+    from dpkg.arrow.readers.query import tables_in
+
+    return tables_in(sql)
+
+
+def open_query(sql: str, feeds: Mapping[str, Feed], options: ReadOptions | None, where: str, keyed: bool) -> Source:
+    """The rows of a DuckDB query over tables by their names. Raises Usage, Format."""
+    from dpkg.arrow.readers.query import query
+
+    options = options or ReadOptions()
+    source = query(sql, feeds, options, where, keyed)
+    return Picked(source, options.columns, where) if options.columns else source
 
 
 def open_parts(

@@ -24,6 +24,7 @@ PARQUET, ARROW, ORC = "Parquet file", "Arrow data", "ORC file"
 _ROWS = 1 << 16
 _BYTES = 4 << 20  # of a batch, about
 _MAPPED = 64 << 20  # Arrow files with larger batches are mapped, not read
+_WHOLE = pa.decimal128(20, 0)  # holds every integer of 64 bits
 BROKEN = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)  # lengths may be anything
 
 
@@ -134,6 +135,8 @@ def _caster(found: pa.DataType, kind: pa.DataType, rule: ColumnRule) -> Callable
 
         def cast(cells: pa.Array) -> pa.Array | None:
             try:
+                if t.is_integer(found) and t.is_decimal(kind):  # else Arrow asks for room for all integers of the type
+                    cells = pc.cast(cells, _WHOLE)
                 return pc.cast(cells, kind)
             except pa.ArrowInvalid:
                 return None

@@ -22,7 +22,7 @@ from dpkg.arrow.options import ColumnRule, ReadOptions
 from dpkg.arrow.readers.base import unique
 from dpkg.arrow.readers.columnar import ColumnarSource
 from dpkg.arrow.readers.declared import type_of
-from dpkg.database import bare
+from dpkg.database import bare, line_in
 from dpkg.errors import Denied, DpkgError, Format, Storage, Usage
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _failure(error: Exception, database: Database) -> DpkgError:
     wrong = "ERROR:" in str(error) and "canceling statement" not in str(error)
     text = re.split(r"\n|\s*\.? SQLSTATE: ", database.clean(str(error)).strip())[0]
     text = re.sub(r"^[A-Z_]+: (\[\w+\] )?|^\[\w+\] ", "", text)
-    text = f"{database.shown}: {re.sub(r'^.*?(ERROR|FATAL):  ', '', text)}"
+    text = f"{database.shown}: {re.sub(r'^.*?(ERROR|FATAL):  ', '', text)}{line_in(str(error))}"
     if state.startswith("25"):
         return Usage(text, "the SQL is one statement that only reads: a SELECT")
     if state == "42501" or "authentication failed" in text:

@@ -1,0 +1,213 @@
+"""The rows of a DuckDB query over tables of a package, as a `Source`.
+
+It runs in this process, in a database of its own in a temporary folder, that sees the tables it names and nothing else: no
+files, no network, no extensions, under a configuration that it cannot change, within a limit of memory.
+
+The same query over the same tables gives the same rows in the same order: one thread, so that sums of floats do not
+depend on who was first; a fixed limit of memory; UTC; no random(), no now(). A result without an order of its own, by
+ORDER BY or by the table's key, is sorted by all its columns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import pyarrow as pa
+
+from dpkg.arrow.options import ReadOptions
+from dpkg.arrow.readers.columnar import ColumnarSource
+from dpkg.database import bare, line_in
+from dpkg.errors import DpkgError, Format, Usage
+
+_MEMORY = "1GB"
+_ROWS = 1 << 14
+# A table's schema, and what gives its rows.
+Feed = tuple[pa.Schema, Callable[[], Iterator[pa.RecordBatch]]]
+_UNSTABLE = (
+    "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability IN ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"
+)
+# Those of whom DuckDB says otherwise, or nothing; and those that look at the process, not at tables.
+_CLOCKS = ("current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "current_localtime")
+_LOOKING = ("current_", "pg_", "duckdb_", "pragma_", "getvariable", "getenv")
+# Of functions in FROM only these: others read files, run SQL that is in a text, or take addresses in memory.
+_TABLES = ("generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest")
+_HUGE = ("HUGEINT", "UHUGEINT")
+
+
+def tables_in(sql: str) -> tuple[tuple[str, ...], str]:
+    """The tables that one SELECT names, sorted; and the version of DuckDB. Raises Usage for any other SQL."""
+    duckdb = _duckdb()
+    with duckdb.connect(":memory:", config=_config()) as db:
+        try:
+            return tuple(sorted(set(_named(_parsed(duckdb, db, sql), frozenset())))), str(duckdb.__version__)
+        except duckdb.Error as e:
+            raise _failure(e) from None
+        except RecursionError:
+            raise Usage("the query nests too deep", "give its parts names: WITH name AS (…)") from None
+
+
+def query(sql: str, feeds: Mapping[str, Feed], options: ReadOptions, where: str, keyed: bool) -> ColumnarSource:
+    """The rows of a SELECT over tables by their names; `keyed`: somebody sorts them. Raises Usage, Format."""
+    return _QuerySource(sql, feeds, options, where, keyed)
+
+
+class _QuerySource(ColumnarSource):
+    def __init__(self, sql: str, feeds: Mapping[str, Feed], options: ReadOptions, where: str, keyed: bool) -> None:
+        self._duckdb = _duckdb()
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dpkg-query-"))
+            config = _config(temp_directory=os.path.join(folder, "spill"))
+            self._db = stack.enter_context(self._duckdb.connect(os.path.join(folder, "query.db"), config=config))
+            try:
+                self._db.execute("SET TimeZone = 'UTC'")
+                node = _parsed(self._duckdb, self._db, sql)
+                ordered = any(m.get("type") == "ORDER_MODIFIER" for m in node.get("modifiers", ()))
+                for name, feed in feeds.items():
+                    _load(self._db, name, feed)
+                self._db.execute("SET enable_external_access = false")
+                self._db.execute("SET lock_configuration = true")
+                self._sql = self._statement(sql, ordered or keyed)
+                schema = self._db.execute(f"SELECT * FROM (\n{self._sql}\n) LIMIT 0").to_arrow_reader(1).schema
+            except self._duckdb.Error as e:
+                raise _failure(e, 1) from None
+            super().__init__(where, schema, self._result, options, "result of a query")
+            self._open = stack.pop_all()
+
+    def close(self) -> None:
+        self._open.close()
+
+    def _statement(self, sql: str, ordered: bool) -> str:
+        """The query, sorted if need be; integers of 128 bits, that sums of integers are, as decimals."""
+        inner = f"(\n{bare(sql)}\n)"
+        columns = self._db.execute(f"DESCRIBE SELECT * FROM {inner}").fetchall()
+        wide = [name for name, kind, *_ in columns if kind in _HUGE]
+        casts = ", ".join(f"{quoted(name)}::DECIMAL(38, 0) AS {quoted(name)}" for name in wide)
+        return f"SELECT * {f'REPLACE ({casts}) ' if wide else ''}FROM {inner}{'' if ordered else ' ORDER BY ALL'}"
+
+    def _result(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._db.execute(self._sql).to_arrow_reader(_ROWS)
+        except (self._duckdb.Error, pa.ArrowException, OSError) as e:
+            raise _failure(e) from None
+
+
+def _duckdb() -> Any:
+    try:
+        import duckdb
+    except ImportError:
+        raise Usage("a query needs DuckDB, which is not installed", "pip install 'dpkg-data[sql]'") from None
+    return duckdb
+
+
+def _config(**more: str) -> dict[str, Any]:
+    return {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "memory_limit": _MEMORY,
+        "preserve_insertion_order": True,
+        "python_enable_replacements": False,
+        "threads": 1,
+        "arrow_lossless_conversion": True,
+        **more,
+    }
+
+
+def _parsed(duckdb: Any, db: Any, sql: str) -> dict[str, Any]:
+    """One SELECT as DuckDB parses it. Raises Usage for other statements, and those that give other rows each time."""
+    statements = db.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise Usage("the query is not one SELECT", "it reads tables of the package, and changes nothing")
+    found = json.loads(db.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0])
+    if found.get("error"):
+        raise Usage(f"the query cannot be read: {found.get('error_message', '?')}", "it is DuckDB's SQL")
+    _check_stable(found, {name for (name,) in db.execute(_UNSTABLE).fetchall()})
+    node: dict[str, Any] = found["statements"][0]["node"]
+    return node
+
+
+def _check_stable(found: Any, unstable: set[str]) -> None:
+    hint = "a package is the same whenever it is built: write the value out"
+    for value in _parts(found):
+        names: list[str] = value.get("column_names") or []
+        clock = names[0].lower() if value.get("class") == "COLUMN_REF" and len(names) == 1 else ""
+        called = str(value.get("function_name", "")).lower()
+        age = called == "age" and len(value.get("children", ())) == 1  # until today
+        if called in unstable or called.startswith(_LOOKING) or age or clock in _CLOCKS:
+            raise Usage(f"the query calls {called or clock}, which gives something else each time", hint)
+        if value.get("sample"):
+            raise Usage("the query takes a sample, which is another one each time", "choose rows by what is in them")
+        if value.get("type") == "TABLE_FUNCTION" and (name := _function(value)) not in _TABLES:
+            message = f"the query reads {name}(…), and it sees the tables of the package and nothing else"
+            raise Usage(message, f"what FROM may call: {', '.join(_TABLES)}")
+
+
+def _function(value: dict[str, Any]) -> str:
+    return str((value.get("function") or {}).get("function_name", "?")).lower()
+
+
+def _parts(value: Any) -> Iterator[dict[str, Any]]:
+    """All that a parsed statement consists of."""
+    todo = [value]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            yield value
+            todo += value.values()
+        elif isinstance(value, list):
+            todo += value
+
+
+def _named(value: Any, hidden: frozenset[str]) -> Iterator[str]:
+    """The tables that a part of a statement names, but for those `hidden` by WITH. (DuckDB's own list fails at USING.)"""
+    if isinstance(value, list):
+        for part in value:
+            yield from _named(part, hidden)
+    if not isinstance(value, dict):
+        return
+    if value.get("type") == "BASE_TABLE":
+        name = str(value["table_name"])
+        if value.get("schema_name") or value.get("catalog_name"):
+            message = f"the query names '{value.get('schema_name')}.{name}', and there are no schemas"
+            raise Usage(message, 'a table is named by its path, in quotes: FROM "folder/table"')
+        if name.casefold() not in hidden:
+            yield name
+    for part in (value.get("cte_map") or {}).get("map", ()):
+        name, query = str(part["key"]).casefold(), part["value"]
+        itself = (query.get("query") or {}).get("node", {}).get("type") == "RECURSIVE_CTE_NODE"
+        yield from _named(query, hidden | {name} if itself else hidden)
+        hidden |= {name}
+    yield from _named([part for key, part in value.items() if key != "cte_map"], hidden)
+
+
+def _load(db: Any, name: str, feed: Feed) -> None:
+    """Rows as a table of the database, part by part: what reading raises stays what it is. Raises Usage."""
+    schema, rows = feed
+    plain = pa.schema([f.with_type(pa.float32()) if f.type == pa.float16() else f for f in schema])
+    try:
+        db.register("dpkg_part", plain.empty_table())
+        db.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM dpkg_part")
+        for batch in rows():
+            db.register("dpkg_part", pa.Table.from_batches([batch]).cast(plain))
+            db.execute(f"INSERT INTO {quoted(name)} SELECT * FROM dpkg_part")
+        db.unregister("dpkg_part")
+    except pa.ArrowException as e:
+        raise Usage(f"'{name}' cannot be a table of DuckDB: {e}") from None
+
+
+def _failure(error: Exception, before: int = 0) -> DpkgError:
+    """One sentence; `before` are lines of ours that stand before the query."""
+    said = str(error).strip().splitlines()[0][:300]
+    if "Out of Memory" in said:
+        return Format(f"the query needs more than {_MEMORY} of memory", "let it read or keep less")
+    text = f"the query fails: {said}{line_in(str(error), before)}"
+    return Usage(text, 'it is DuckDB\'s SQL; a table in a folder is "folder/table"')
+
+
+def quoted(name: str) -> str:
+    """An identifier of SQL."""
+    return '"' + name.replace('"', '""') + '"'
