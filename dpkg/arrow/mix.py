@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from blake3 import blake3
 
 from dpkg.arrow.normal import drop_null, map_items
 from dpkg.arrow.types import Type
@@ -29,6 +30,7 @@ WINDOW = {
 BLOCK = (
     4096  # rows; temporaries of 32 KiB stay in the cache and below malloc's mmap threshold (half the time of 16,384)
 )
+LONG, WORDS = 4096, 1 << 20  # in `_every`: bytes of a string that are not hashed by numpy, words taken at once
 REACH = 31  # earlier rows that a row's value depends on
 _32 = U64(32)
 _TAIL = np.array([0] + [(1 << 8 * i) - 1 for i in range(1, 8)], np.uint64)
@@ -53,6 +55,17 @@ def row_mixes(columns: list[pa.Array], types: list[Type]) -> Any:
     return out
 
 
+def row_digests(columns: list[pa.Array], types: list[Type], rows: int) -> Any:
+    """64 bits of each row over every byte of the columns, uint64: equal rows have equal ones. Not of any format."""
+    out = np.full(rows, SEED)
+    for start in range(0, rows, BLOCK):
+        h = out[start : start + BLOCK]
+        for array, t in zip(columns, types, strict=True):
+            h = fold(h, cells(array.slice(start, BLOCK), t, True))
+        out[start : start + BLOCK] = h
+    return out
+
+
 def levels(mixes: Any, before: Any) -> Any:
     """`value >> 32` of each row; `before` holds the REACH mixes in front, zeros at the start of the table (ROW-3)."""
     w = np.concatenate([before, mixes])
@@ -62,38 +75,38 @@ def levels(mixes: Any, before: Any) -> Any:
     return ((w ^ (w >> _32)) * K) >> _32
 
 
-def cells(array: pa.Array, t: Type) -> Any:
-    """`cell(v)` of each value, uint64."""
+def cells(array: pa.Array, t: Type, whole: bool = False) -> Any:
+    """`cell(v)` of each value, uint64. `whole`: not those of spec/rows.md, but of every byte of long strings too."""
     t = t.storage
     if t.kind == "null":
         return np.full(len(array), NULL)
     if t.items and array.null_count:
         out = np.full(len(array), NULL)
-        out[pc.is_valid(array).to_numpy(zero_copy_only=False)] = cells(drop_null(array), t)
+        out[pc.is_valid(array).to_numpy(zero_copy_only=False)] = cells(drop_null(array), t, whole)
         return out
-    out = _words(array, t) if len(array) else np.zeros(0, U64)
+    out = _words(array, t, whole) if len(array) else np.zeros(0, U64)
     if array.null_count:
         out = np.where(pc.is_null(array).to_numpy(zero_copy_only=False), NULL, out)
     return out
 
 
-def _words(array: pa.Array, t: Type) -> Any:
+def _words(array: pa.Array, t: Type, whole: bool) -> Any:
     if t.kind in ("utf8", "binary"):
         offsets = string_offsets(array).astype(np.int64)
         lengths = np.diff(offsets)
         if array.null_count:
             lengths = np.where(pc.is_null(array).to_numpy(zero_copy_only=False), 0, lengths)
-        return _strings(array.buffers()[2], offsets[:-1], lengths)
+        return _strings(array.buffers()[2], offsets[:-1], lengths, whole)
     if t.kind == "fixed_binary":
         size = width_of(t)
         starts = (array.offset + np.arange(len(array), dtype=np.int64)) * size
-        return _strings(array.buffers()[1], starts, np.full(len(array), size, np.int64))
+        return _strings(array.buffers()[1], starts, np.full(len(array), size, np.int64), whole)
     if t.kind == "bool":
         return np.asarray(array.fill_null(False).to_numpy(zero_copy_only=False), np.uint8).astype(U64)
     if t.kind == "decimal":
         return _decimals(array, width_of(t))
     if t.items:
-        return _nested(array, t)
+        return _nested(array, t, whole)
     if t.kind in FLOATS:
         return float_bits(array, WIDTH[t.kind]).astype(U64)
     width = WIDTH[t.kind]
@@ -110,24 +123,24 @@ def _decimals(array: pa.Array, width: int) -> Any:
     return h
 
 
-def _nested(array: pa.Array, t: Type) -> Any:
+def _nested(array: pa.Array, t: Type, whole: bool) -> Any:
     n = len(array)
     if t.kind == "struct":
         h: Any = np.full(n, SEED)
         for i, item in enumerate(t.items):
-            h = fold(h, cells(array.field(i), item))
+            h = fold(h, cells(array.field(i), item, whole))
         return h
     if t.kind == "fixed_list":
-        element = cells(array.flatten(), t.items[0])
+        element = cells(array.flatten(), t.items[0], whole)
         offsets = np.arange(n + 1, dtype=np.int64) * t.params[0]
     else:
         offsets = array.offsets.to_numpy().astype(np.int64)
         offsets = offsets - offsets[0]
         if t.kind == "map":
-            keys, values = (cells(part, item) for part, item in zip(map_items(array), t.items, strict=True))
+            keys, values = (cells(part, item, whole) for part, item in zip(map_items(array), t.items, strict=True))
             element = fold(fold(np.full(len(keys), SEED), keys), values)
         else:
-            element = cells(array.flatten(), t.items[0])
+            element = cells(array.flatten(), t.items[0], whole)
     counts = np.diff(offsets)
     place = np.arange(len(element), dtype=np.int64) - np.repeat(offsets[:-1], counts)
     element = fold(fold(np.full(len(element), SEED), place.view(U64)), element)
@@ -136,7 +149,7 @@ def _nested(array: pa.Array, t: Type) -> Any:
     return fold(fold(np.full(n, SEED), counts.view(U64)), sums[offsets[1:]] - sums[offsets[:-1]])
 
 
-def _strings(data: pa.Buffer | None, starts: Any, lengths: Any) -> Any:
+def _strings(data: pa.Buffer | None, starts: Any, lengths: Any, whole: bool) -> Any:
     """Cells of byte strings: their length and sampled words. Sorted by length, so that each word is one run of rows."""
     n = len(lengths)
     longest, shortest = int(lengths.max()), int(lengths.min())
@@ -159,7 +172,7 @@ def _strings(data: pa.Buffer | None, starts: Any, lengths: Any) -> Any:
         h[:stop] = fold(h[:stop], w)
     long = int(np.searchsorted(-capped, -64))
     if long:
-        h[:long] = _sampled(h[:long], words, starts[:long], lengths[:long])
+        h[:long] = (_every if whole else _sampled)(h[:long], words, starts[:long], lengths[:long])
     if order is None:
         return h
     out = np.empty(n, U64)
@@ -173,6 +186,27 @@ def _sampled(h: Any, words: Any, starts: Any, lengths: Any) -> Any:
     for k in range(8):
         h = fold(h, words[starts + np.minimum(64 + k * spare // 8, lengths - 8)])
     return fold(h, words[starts + lengths - 8])
+
+
+def _every(h: Any, words: Any, starts: Any, lengths: Any) -> Any:
+    """Beyond 64 bytes: the sum of all words, each folded with its place; of very long strings BLAKE3 is quicker."""
+    out, size = np.zeros(len(h), U64), (lengths - 57) // 8  # words beyond the 8 first, the last one padded
+    for i in np.flatnonzero(lengths > LONG):
+        data = memoryview(words.base)[starts[i] : starts[i] + lengths[i]]
+        out[i] = int.from_bytes(blake3(data).digest(8), "little")
+    rows = np.flatnonzero(lengths <= LONG)
+    for some in np.array_split(rows, int(size[rows].sum()) // WORDS + 1):
+        counts = size[some]
+        row = np.repeat(np.arange(len(some)), counts)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + 8
+        left = lengths[some][row] - 8 * place
+        w = words[starts[some][row] + 8 * place]
+        w = np.where(left < 8, w & _TAIL[np.minimum(left, 7)], w)
+        sums = np.zeros(len(row) + 1, U64)
+        np.cumsum(fold(fold(np.full(len(row), SEED), place.view(U64)), w), out=sums[1:])
+        ends = np.cumsum(counts)
+        out[some] = sums[ends] - sums[ends - counts]
+    return fold(h, out)
 
 
 def _unaligned(data: pa.Buffer | None, starts: Any, lengths: Any) -> tuple[Any, Any]:
