@@ -180,6 +180,7 @@ class Grid(NamedTuple):
     right: frozenset[int] = frozenset()  # right-aligned
     give: frozenset[int] = frozenset()  # elided where a terminal is too narrow
     drop: bool = False  # on a narrow terminal the last columns are left out
+    short: Callable[[str, int], str] = elide  # what a cell has in so many columns of a terminal
 
     def lines(self, width: int = 0) -> Iterator[Line]:
         """The lines, of at most `width` columns (0: any) as far as the columns that may give allow it."""
@@ -192,7 +193,7 @@ class Grid(NamedTuple):
         for row in rows:
             parts: list[Part] = []
             for i, most in enumerate(widths):
-                cell = _map(lambda text, most=most: elide(text, most), row[i])  # type: ignore[misc]
+                cell = _map(lambda text, most=most: self.short(text, most), row[i])  # type: ignore[misc]
                 pad = " " * (most - _width(_text(cell)))
                 parts += [pad, cell] if i in self.right else [cell, pad]
                 parts.append("  ")

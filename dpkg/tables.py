@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,19 @@ from dpkg.arrow import scan as scanning
 from dpkg.arrow.boundaries import Cutter, Rows, gathered
 from dpkg.arrow.encodings import Encodings
 from dpkg.arrow.normal import normalise
+from dpkg.arrow.profile import Part
 from dpkg.arrow.schema import Schema
 from dpkg.arrow.sort import check_key, sort_by_key
 from dpkg.arrow.stats import StatsRow, stats_batch, stats_schema
-from dpkg.errors import Corrupt, Format, Usage
+from dpkg.arrow.tableprofile import Columns, TableProfile
+from dpkg.errors import Corrupt, DpkgError, Format, Usage
 from dpkg.index import IndexBuilder, leaves, read_node
 from dpkg.objects.node import FRAGMENTS, FragmentEntry, Node
 from dpkg.objects.table import Table
 from dpkg.odb import is_remote
+from dpkg.odb.layout import profile_key
 from dpkg.oid import Oid
+from dpkg.sketches import coding
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +37,6 @@ if TYPE_CHECKING:
 
 WORKERS = max(2, min(8, os.cpu_count() or 2))
 REMOTE_WORKERS = 8  # requests at once: they mostly wait
-Made = tuple[FragmentEntry, StatsRow]
 Look = Callable[[int, fragment.Fragment], None]  # the number of its first row, and a fragment
 
 
@@ -52,12 +56,16 @@ def write_table(
     """
     canonical, plain = plain_rows(schema, batches, key)
     cutter = Cutter(canonical, key)
-    index = _TableIndex(odb, canonical)
-    for made in _encoded(odb, cutter.cut(plain), canonical, look(canonical) if look else None):
-        index.add(made)
-        if progress:
-            progress(made[0].rows)
-    root = index.finish()
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-fragment")
+    try:
+        index = _TableIndex(odb, canonical, pool)
+        for made in _encoded(odb, cutter.cut(plain), canonical, look(canonical) if look else None, pool):
+            index.add(made)
+            if progress:
+                progress(made.entry.rows)
+        root = index.finish()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
     table = Table(canonical.json, key, cutter.target_rows, root.rows, root.bytes, root.oid)
     return odb.write("table", table.encode()), table
 
@@ -74,23 +82,21 @@ def plain_rows(
     return canonical, plain
 
 
-def _encoded(odb: Odb, fragments: Iterable[Rows], schema: Schema, look: Look | None) -> Iterator[Made]:
+def _encoded(
+    odb: Odb, fragments: Iterable[Rows], schema: Schema, look: Look | None, pool: Executor
+) -> Iterator[fragment.Fragment]:
     """Fragments stored by a few threads (Arrow and BLAKE3 release the GIL), handed back in order."""
-    pending: deque[Future[Made]] = deque()
+    pending: deque[Future[fragment.Fragment]] = deque()
     encodings = Encodings()
-    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-fragment")
     start = 0
-    try:
-        for rows in fragments:
-            see = partial(look, start) if look else None
-            pending.append(pool.submit(_store, odb, rows, schema, encodings, see))
-            start += sum(batch.num_rows for batch in rows)
-            while len(pending) > WORKERS + 1:
-                yield pending.popleft().result()
-        while pending:
+    for rows in fragments:
+        see = partial(look, start) if look else None
+        pending.append(pool.submit(_store, odb, rows, schema, encodings, see))
+        start += sum(batch.num_rows for batch in rows)
+        while len(pending) > WORKERS + 1:
             yield pending.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    while pending:
+        yield pending.popleft().result()
 
 
 def _store(
@@ -99,35 +105,54 @@ def _store(
     schema: Schema,
     encodings: Encodings | None = None,
     look: Callable[[fragment.Fragment], None] | None = None,
-) -> Made:
+) -> fragment.Fragment:
     made = fragment.make(rows, schema)
     if look:
         look(made)
     if not odb.has_fragment(made.entry.oid):
         odb.write_fragment_file(made.entry.oid, fragment.encode(made, schema, encodings))
-    return made.entry, made.stats
+    return made
 
 
 class _TableIndex:
-    """The index of a table being written, with a statistics fragment for each leaf (IDX-6)."""
+    """The index of a table being written, with statistics (IDX-6) and a profile (PRO-1) of each leaf, and a profile of all."""
 
-    def __init__(self, odb: Odb, schema: Schema) -> None:
-        self._odb, self._schema = odb, schema
-        self._stats_schema = stats_schema(schema)
+    def __init__(self, odb: Odb, schema: Schema, pool: Executor) -> None:
+        self._odb = odb
+        self._schema, self._stats_schema = schema, stats_schema(schema)
         self._rows: list[StatsRow] = []
-        self._builder = IndexBuilder(FRAGMENTS, lambda data: odb.write("node", data), self._leaf)
+        self._profile = TableProfile(schema, pool)
+        self._profiled: tuple[int, Columns | None] = (0, None)  # of the leaf that is written next
+        self._builder = IndexBuilder(FRAGMENTS, self._node, self._leaf)
 
-    def add(self, made: Made) -> None:
-        entry, stats = made
-        self._rows.append(stats)
-        self._builder.add(entry)
+    def add(self, made: fragment.Fragment) -> None:
+        self._rows.append(made.stats)
+        self._profile.add(Part(made.columns, made.stats, made.entry.rows, made.entry.bytes))
+        self._builder.add(made.entry)
 
     def _leaf(self, count: int) -> Oid:
-        rows, self._rows = self._rows[:count], self._rows[count:]
-        return _store(self._odb, [stats_batch(rows, self._schema)], self._stats_schema)[0].oid
+        """The most entries of fragments are smaller than a node may be: so a leaf ends with that which was added last."""
+        rows, self._rows = self._rows, []
+        assert len(rows) == count
+        self._profiled = self._profile.end_leaf()
+        return _store(self._odb, [stats_batch(rows, self._schema)], self._stats_schema).entry.oid
+
+    def _node(self, data: bytes) -> Oid:
+        oid = self._odb.write("node", data)
+        self._keep(oid, *self._profiled)
+        self._profiled = 0, None
+        return oid
+
+    def _keep(self, oid: Oid, rows: int, found: Columns | None) -> None:
+        if found is not None:
+            with suppress(DpkgError):  # it is of use, not needed
+                self._odb.backend.put(profile_key(coding.FORM, oid), coding.encode(found, rows))
 
     def finish(self) -> Any:
-        return self._builder.finish()
+        root = self._builder.finish()
+        if self._profile.leaves > 1:
+            self._keep(root.oid, root.rows, self._profile.finish())
+        return root
 
 
 def read_table_object(odb: Odb, oid: Oid) -> Table:

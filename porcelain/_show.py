@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from dpkg.command import STORE, Arg, Command, Opt, clean, count, elide, grid, shorten, when
 from dpkg.errors import Usage
+from dpkg.histograms import profile_grid
 from dpkg.porcelain._ls import Item, item, item_row
 from dpkg.repository import Repository
 
 if TYPE_CHECKING:
+    from dpkg.arrow.summary import Summary
     from dpkg.command import Grid
     from dpkg.command import Shown as Parts
     from dpkg.objects.node import TreeEntry
@@ -24,16 +26,28 @@ COMMAND = Command(
         Arg("expr", "owner/name[@revision][/path]", completes="expr"),
         Opt("-n --rows", "rows of a table, or lines of a file (default: 10)", int, "N"),
         Opt("--provenance", "how the commit was made: its sources, its build.yml, git's commit, versions", view=True),
+        Opt("--profile", "profile a table of any size that has no profile stored: reads all of it"),
         STORE,
     ),
+    details="Of a table there are a profile of each column, which builds leave in the store, and the first rows. The profile: how many "
+    "values are null, about how many are distinct, a histogram (what is far out is counted in its first and last bar), and least, median "
+    "and greatest value, or the most frequent ones and how long most are.\n"
+    "Where no profile is stored, that of a small table is made, of a larger one with --profile; it is kept where the store may be written "
+    "to (derived/profiles, which may be deleted). From 1,024 distinct values on their number has a standard error of 3.2 %; quantiles are "
+    "off by 0.5 % of the values at most. --json says by how much, and tells more quantiles and frequent values.",
     examples=(
         ("Show a package and its newest commit:", "dpk show acme/shop"),
         ("Show a table as of a tag, with three rows:", "dpk show acme/shop@v1/sales -n 3"),
         ("Show what a commit was built from:", "dpk show acme/shop@v1 --provenance"),
+        (
+            "Show the quantiles of a column:",
+            "dpk show acme/shop/sales --json | jq '.profile[] | select(.column == \"amount\").quantiles'",
+        ),
     ),
     see=("ls", "log", "cat-object"),
 )
 _ENTRIES, _COLUMNS, _CELL = 40, 200, 28  # for people: entries, columns, and the width of a cell
+_READ = 16 << 20  # row bytes that are read unasked for a profile
 _TEXT = 1 << 16  # bytes of a file that are looked at
 _NUMBERS = ("int", "uint", "float", "decimal")
 
@@ -72,10 +86,13 @@ class Shown:
     metadata: Any = None
     provenance: Any = None
     checks: tuple[Any, ...] = ()  # what became of those that were declared: of a table, of what is in a folder, of all
+    profile: tuple[
+        Summary, ...
+    ] = ()  # of a table's columns; empty where none is stored, and it is too large to make one unasked
 
 
-def show(expr: str, *, rows: int = 10, store: str | None = None) -> Shown:
-    """What `expr` names. Raises NotFound, Usage."""
+def show(expr: str, *, rows: int = 10, profile: bool = False, store: str | None = None) -> Shown:
+    """What `expr` names; with `profile` that of a table whatever its size. Raises NotFound, Usage."""
     if rows < 0:
         raise Usage("a number of rows is not negative")
     repository = Repository(store)
@@ -95,7 +112,7 @@ def show(expr: str, *, rows: int = 10, store: str | None = None) -> Shown:
         return _tree(repository, commit.tree if entry is None else entry.oid, base)
     base |= {"type": entry.type, "oid": entry.oid, "rows": entry.rows, "bytes": entry.bytes}
     if entry.type == "table":
-        return _table(repository, entry, min(rows, entry.rows), base)
+        return _table(repository, entry, min(rows, entry.rows), profile, base)
     return Shown(text=_text(repository, entry.oid, rows), **base)
 
 
@@ -119,8 +136,9 @@ def _tree(repository: Repository, oid: Oid, base: dict[str, Any]) -> Shown:
     return Shown(type="tree", oid=oid, rows=rows, bytes=size, entries=found, **base)
 
 
-def _table(repository: Repository, entry: TreeEntry, rows: int, base: dict[str, Any]) -> Shown:
-    from dpkg import tables
+def _table(repository: Repository, entry: TreeEntry, rows: int, profile: bool, base: dict[str, Any]) -> Shown:
+    from dpkg import profiles, tables
+    from dpkg.arrow.summary import summaries
     from dpkg.arrow.writers import json_rows
     from dpkg.objects.typetext import type_text
 
@@ -128,7 +146,9 @@ def _table(repository: Repository, entry: TreeEntry, rows: int, base: dict[str, 
     head = tuple(json_rows(tables.head(repository.odb, table, rows))) if rows else ()
     columns = tuple(Column(n, type_text(t)) for n, t in table.schema)
     fragments = tables.count_fragments(repository.odb, table)
-    return Shown(columns=columns, key=table.key, fragments=fragments, head=head, **base)
+    found = profiles.of_table(repository.odb, table, most=None if profile else _READ) or ()
+    profiled = summaries(tables.schema_of(table), found) if found else ()
+    return Shown(columns=columns, key=table.key, fragments=fragments, head=head, profile=profiled, **base)
 
 
 def _text(repository: Repository, oid: Oid, lines: int) -> str | None:
@@ -198,7 +218,12 @@ def _render_table(result: Shown) -> Iterator[Parts]:
     if result.key:
         yield f"key      {', '.join(result.key)}"
     yield ""
-    yield from grid([("  ", ("cyan", c.name), c.type) for c in result.columns[:_COLUMNS]])
+    if result.profile:
+        yield from profile_grid(result.profile[:_COLUMNS])
+    else:
+        yield from grid([("  ", ("cyan", c.name), c.type) for c in result.columns[:_COLUMNS]])
+        yield ""
+        yield f"no profile is at hand of so large a table: dpk show {result.expr} --profile"
     if len(result.columns) > _COLUMNS:
         yield f"  … and {len(result.columns) - _COLUMNS:,} more"
     if result.head:

@@ -33,7 +33,7 @@ BLOCK = (
 LONG, WORDS = 4096, 1 << 20  # in `_every`: bytes of a string that are not hashed by numpy, words taken at once
 REACH = 31  # earlier rows that a row's value depends on
 _32 = U64(32)
-_TAIL = np.array([0] + [(1 << 8 * i) - 1 for i in range(1, 8)], np.uint64)
+TAIL = np.array([0] + [(1 << 8 * i) - 1 for i in range(1, 8)], np.uint64)
 _UNSIGNED = ("uint8", "uint16", "uint32", "uint64", *FLOATS)
 
 
@@ -155,7 +155,7 @@ def _strings(data: pa.Buffer | None, starts: Any, lengths: Any, whole: bool) -> 
     longest, shortest = int(lengths.max()), int(lengths.min())
     if longest == 0:
         return fold(np.full(n, SEED), lengths.view(U64))
-    words, starts = _unaligned(data, starts, lengths)
+    words, starts = unaligned(data, starts, lengths)
     order = None
     if longest != shortest:
         order = np.argsort(-np.minimum(lengths, 65).astype(np.int8), kind="stable")
@@ -168,7 +168,7 @@ def _strings(data: pa.Buffer | None, starts: Any, lengths: Any, whole: bool) -> 
             break
         full = int(np.searchsorted(-capped, -(8 * k + 7)))  # of them, those that fill word k
         w = words[starts[:stop] + 8 * k]
-        w[full:] &= _TAIL[lengths[full:stop] - 8 * k]
+        w[full:] &= TAIL[lengths[full:stop] - 8 * k]
         h[:stop] = fold(h[:stop], w)
     long = int(np.searchsorted(-capped, -64))
     if long:
@@ -201,7 +201,7 @@ def _every(h: Any, words: Any, starts: Any, lengths: Any) -> Any:
         place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + 8
         left = lengths[some][row] - 8 * place
         w = words[starts[some][row] + 8 * place]
-        w = np.where(left < 8, w & _TAIL[np.minimum(left, 7)], w)
+        w = np.where(left < 8, w & TAIL[np.minimum(left, 7)], w)
         sums = np.zeros(len(row) + 1, U64)
         np.cumsum(fold(fold(np.full(len(row), SEED), place.view(U64)), w), out=sums[1:])
         ends = np.cumsum(counts)
@@ -209,7 +209,7 @@ def _every(h: Any, words: Any, starts: Any, lengths: Any) -> Any:
     return fold(h, out)
 
 
-def _unaligned(data: pa.Buffer | None, starts: Any, lengths: Any) -> tuple[Any, Any]:
+def unaligned(data: pa.Buffer | None, starts: Any, lengths: Any) -> tuple[Any, Any]:
     """The strings' bytes as a little-endian word from each byte on (the last ones padded), and their new starts."""
     first = int(starts[0])
     size = int((starts + lengths).max()) - first

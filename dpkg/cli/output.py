@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dpkg.errors import DpkgError
 
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
+_BARS = str.maketrans("▁▂▃▄▅▆▇█", "_.-=+*%#")  # of histograms, where an encoding has none
 
 
 ERROR_SCHEMA = "dpk.error/1"
@@ -38,7 +39,15 @@ def terminal_width(stream: TextIO) -> int:
         return 80
 
 
-def line(parts: Line, colour: bool) -> str:
+def _has_bars(stream: TextIO) -> bool:
+    try:
+        "█".encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def line(parts: Line, colour: bool, bars: bool = True) -> str:
     """One line of text from a str or a tuple of parts (dpkg.command), without anything that could steer a terminal."""
     if isinstance(parts, str):
         return clean(parts)
@@ -48,6 +57,8 @@ def line(parts: Line, colour: bool) -> str:
             out.append(clean(part))
         else:
             style, text = part
+            if style == "bars":
+                style, text = "green", text if bars else text.translate(_BARS)
             codes = ";".join(str(_CODES[word]) for word in style.split())
             out.append(f"\x1b[{codes}m{clean(text)}\x1b[0m" if colour and codes and text else clean(text))
     return "".join(out)
@@ -56,12 +67,12 @@ def line(parts: Line, colour: bool) -> str:
 def show(shown: Iterable[Shown], before: Callable[[], None] = lambda: None) -> None:
     """Print what a renderer yields; `before` is called ahead of each piece."""
     stream = sys.stdout
-    colour, width = coloured(stream), terminal_width(stream)
+    colour, width, bars = coloured(stream), terminal_width(stream), _has_bars(stream)
     for item in shown:
         before()
         if isinstance(item, Grid):
             for one in item.lines(width):
-                stream.write(line(one, colour) + "\n")
+                stream.write(line(one, colour, bars) + "\n")
         elif isinstance(item, bytes):
             stream.flush()
             stream.buffer.write(item)

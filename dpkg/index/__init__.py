@@ -2,6 +2,7 @@
 
 from dpkg.index.builder import IndexBuilder, build_tree
 from dpkg.index.reader import (
+    child,
     differing,
     find,
     fragment_entries,
@@ -16,6 +17,7 @@ from dpkg.index.reader import (
 __all__ = [
     "IndexBuilder",
     "build_tree",
+    "child",
     "differing",
     "find",
     "fragment_entries",

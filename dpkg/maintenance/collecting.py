@@ -24,6 +24,7 @@ from dpkg.odb.layout import (
     FRAGMENTS,
     OBJECTS,
     PACKS,
+    PROFILES,
     fragment_key,
     object_key,
     oid_of_key,
@@ -254,7 +255,7 @@ class Collector:
         return needed
 
     def _derived(self, marked: Marked) -> Iterator[tuple[str, int]]:
-        """Derived values of commits, fragments and packages that no ref reaches: they may go at any time (STO-10)."""
+        """Derived values of commits, fragments, leaves of tables and packages that no ref reaches: they may go at any time (STO-10)."""
         known = {stat_cache_key(package) for package in self.repository.refs.packages()}
         for prefix in (
             STAT_CACHES,
@@ -263,10 +264,10 @@ class Collector:
             for stat in self.backend.list(prefix):
                 if stat.key not in known:
                     yield stat.key, max(0, stat.size)
-        for prefix in (PREFETCHED, CHECKED):
+        for prefix in (PREFETCHED, CHECKED, PROFILES):
             for stat in self.backend.list(prefix):
                 with suppress(DpkgError):
-                    if Oid(stat.key.removeprefix(prefix)).raw not in marked.oids:
+                    if Oid(stat.key.rpartition("/")[2]).raw not in marked.oids:
                         yield stat.key, max(0, stat.size)
 
     # Helpers

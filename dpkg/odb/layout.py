@@ -17,6 +17,7 @@ REQUIRES: frozenset[str] = frozenset()  # the requirements that this program kno
 FORMAT_KEY = "format"
 OBJECTS, FRAGMENTS, PACKS = "objects/", "fragments/", "packs/"
 CHECKED = "derived/checks/"  # and the oid of a fragment
+PROFILES = "derived/profiles/"  # and the number of a form, and the oid of a node
 _SUFFIX, _PACK = ".parquet", ".pack"
 _MOST = 65536  # bytes of the format file that are read
 _DAMAGED = f'is this the folder of a store? its file \'{FORMAT_KEY}\' says {{"format":"{FORMAT}","requires":[]}}'
@@ -38,6 +39,11 @@ def place_of(oid: Oid, data: bytes) -> tuple[str, bytes]:
     if frame.is_fragment(data):
         return fragment_key(oid), data[frame.HEADER.size :]
     return object_key(oid), data
+
+
+def profile_key(form: int, node: Oid) -> str:
+    """The key of the profile, in a form, of the rows below a node of a table's index."""
+    return f"{PROFILES}{form}/{node}"
 
 
 def pack_key(pack_id: Oid) -> str:

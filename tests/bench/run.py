@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--network-gb", type=float, default=1.0, help="GB of fragments to push and install")
-    parser.add_argument("--only", choices=("builds", "checks", "formats", "files", "start", "network"))
+    parser.add_argument("--only", choices=("builds", "checks", "profiles", "formats", "files", "start", "network"))
     options = parser.parse_args()
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="dpkg-bench-") as folder:
@@ -182,6 +182,13 @@ def main() -> None:
             from network import bench_network
 
             figures += bench_network(Path(folder), min(3, options.repeats), options.network_gb)
+        if options.only in (None, "profiles"):
+            from profiles import bench_profiles
+
+            source = Path(folder) / "profiled" / "lineitem.csv"
+            source.parent.mkdir()
+            lineitem(source, 0.3)
+            figures += bench_profiles(Path(folder), min(3, options.repeats), source)
     for f in figures:
         print(f"{'ok  ' if f.value <= f.goal else 'MISS'} {f.name:<48} {f.value:8.3f}   goal {f.goal:<6}  {f.detail}")
     if options.json:

@@ -32,6 +32,7 @@ _PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
     bool: {"type": "boolean"},
     int: {"type": "integer", "minimum": -MAX_INT, "maximum": MAX_INT},
+    float: {"type": "number"},
     types.NoneType: {"type": "null"},
     Oid: {"type": "string", "pattern": "^[0-9a-f]{64}$"},
 }
