@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Fields = dict[str, tuple[Node, Node]]
 
 _LEAF = ("file", "package", "transform", "kwargs", "meta", "checks", "environments")
+_SAYS = ("file", "package")  # what an entry is made of
+_MAPPINGS = tuple(key.name for key in grammar.KEYS if key.shape in ("schema", "options", "checks", "any"))
 _CODE = "its checks are Python, which dpkg never runs; say what has to hold under 'checks' of an entry in dpkg's own grammar"
 _TRANSFORMS = {
     "csv": "csv",
@@ -63,7 +65,7 @@ def translated(yml: YamlFile) -> Node | None:
     if not isinstance(root, yaml.MappingNode):
         return None
     top = {key.value: (key, value) for key, value in root.value if isinstance(key, yaml.ScalarNode)}
-    if "contents" not in top or not ("environments" in top or _is_quilt(top["contents"][1], True)):
+    if "contents" not in top or not ({"checks", "environments"} & top.keys() or _is_quilt(top["contents"][1])):
         return None
     for name, (key, _) in top.items():
         if name in ("checks", "environments"):
@@ -73,35 +75,27 @@ def translated(yml: YamlFile) -> Node | None:
     return _group(yml, top["contents"], _Args())
 
 
-def _is_quilt(node: Node, top: bool = False) -> bool:
-    """Whether something in it is only found in Quilt's files: kwargs, groups without `contents`, names that are patterns."""
+def _is_quilt(node: Node) -> bool:
+    """Whether something in a `contents` is only found in Quilt's files."""
+    return isinstance(node, yaml.MappingNode) and any(_is_old(_text(key), value) for key, value in node.value)
+
+
+def _is_old(name: str, node: Node) -> bool:
+    """Of an entry: kwargs, checks by name, a name that is a pattern, a group without `contents`."""
     if not isinstance(node, yaml.MappingNode):
+        return is_pattern(name) and node.tag.endswith(":null")
+    fields = {_text(key): value for key, value in node.value}
+    if "kwargs" in fields or isinstance(fields.get("checks"), yaml.ScalarNode):
+        return True
+    if isinstance(fields.get("contents"), yaml.MappingNode):
+        return _is_quilt(fields["contents"])
+    if any(kind in fields and not isinstance(fields[kind], yaml.MappingNode) for kind in grammar.KINDS):
         return False
-    for key, value in node.value:
-        name = key.value if isinstance(key, yaml.ScalarNode) else ""
-        if not isinstance(value, yaml.MappingNode):
-            continue
-        names = [k.value for k, _ in value.value if isinstance(k, yaml.ScalarNode)]
-        if "kwargs" in names or (is_pattern(name) and not any(kind in names for kind in grammar.KINDS)):
-            return True
-        if "contents" in names:
-            if _is_quilt(_value(value, "contents")):
-                return True
-        elif "file" not in names and _holds_entries(value, names):
-            return True
-    return False
-
-
-def _holds_entries(node: MappingNode, names: list[str]) -> bool:
-    """Whether it is a group: its names are no keys of ours, nor meant as such, and each is an entry."""
-    if not names or any(get_close_matches(name, grammar.entry_keys(), 1, 0.8) for name in names if name != "transform"):
-        return False
-    return all(isinstance(value, yaml.MappingNode) or key.value == "transform" for key, value in node.value)
-
-
-def _value(node: MappingNode, name: str) -> Node:
-    found: Node = next(value for key, value in node.value if key.value == name)
-    return found
+    below = [value for name, value in fields.items() if isinstance(value, yaml.MappingNode) and name not in _MAPPINGS]
+    if is_pattern(name) or any(_text(key) in _SAYS for value in below for key, _ in value.value):
+        return True
+    meant = (get_close_matches(name, grammar.entry_keys(), 1, 0.8) for name in fields if name != "transform")
+    return not any(meant) and any(_is_old(name, value) for name, value in fields.items())
 
 
 # Groups and entries

@@ -97,6 +97,20 @@ contents:
     assert repository.odb.read(meta, "blob") == b'{"source":["till",1.5,null,true]}'
 
 
+@pytest.mark.parametrize(
+    ("text", "got"),
+    {
+        "contents:\n  csv:\n    'data/[!b]*.csv':\n": {"csv/a": "table"},
+        "contents: {g: {sub: {'data/**/a.*': {transform: id}}}}": {"g/sub/a": "blob"},
+        "contents: {g: {file: {file: README.md}, key: {file: data/a.csv}}}": {"g/file": "blob", "g/key": "table"},
+        "contents: {g: {transform: id, h: {a: {file: data/a.csv}}}}": {"g/h/a": "blob"},
+        "contents: {g: {kwargs: {sep: ;}, h: {kwargs: {header: 0}, a: {file: data/a.csv}}}}": {"g/h/a": "table"},
+    }.items(),
+)
+def test_what_tells_a_file_of_quilt_2(build: Callable[[str], dict[str, str]], text: str, got: dict[str, str]) -> None:
+    assert build(text) == got
+
+
 # text: (line and column, what is said)
 WRONG: dict[str, tuple[str, str, type[DpkgError]]] = {
     "contents:\n  g:\n    a: {file: data/a.csv, kwargs: {index_col: 0}}": (
@@ -113,6 +127,8 @@ WRONG: dict[str, tuple[str, str, type[DpkgError]]] = {
         "'checks' of Quilt 2",
         Usage,
     ),
+    "contents:\n  a: {file: data/a.csv}\nchecks: {c: 'data.v > 1'}": ("line 3, column 1", "'checks' of Quilt 2", Usage),
+    "contents:\n  a: {file: data/a.csv, checks: c}": ("line 2, column 25", "'checks' of Quilt 2", Usage),
     "contents:\n  a: {file: data/a.csv}\nenvironments: {}": ("line 3, column 1", "'environments' of Quilt 2", Usage),
     "contents:\n  g: {a: {file: README.md}, b: }\n  k: {file: README.md, kwargs: {}}": (
         "line 2, column 29",
@@ -153,3 +169,5 @@ def test_typos_in_our_own_grammar_are_no_groups(src: Path, build: Callable[[str]
         build("contents: {a: {contnts: {b: {file: README.md}}}}")
     assert "'contnts' is not known in 'a'" in caught.value.message
     assert "did you mean 'contents'?" in caught.value.hint
+    with pytest.raises(Usage, match="neither 'file' nor 'contents'"):
+        build("contents: {a: {as: table, schema: {file: utf8}}}")
