@@ -44,7 +44,7 @@ COMMAND = Command(
         ("Keep every file of it as it is:", "dpk build acme/shop src --raw"),
         ("Build, and keep the new tophash:", "dpk build acme/shop src --json | jq -r .tophash"),
     ),
-    see=("generate", "check", "diff", "tag", "push", "write-tree"),
+    see=("diff", "tag", "push", "write-tree"),
     prose=True,
 )
 

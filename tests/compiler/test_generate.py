@@ -102,7 +102,7 @@ FILES = st.dictionaries(
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(FILES)
 @example({("*", "no"): ("", b""), ("kwargs", "contents"): (".csv", b"a\n1\n")})
 def test_building_with_it_gives_the_same(tmp_path_factory: pytest.TempPathFactory, files: Any) -> None:
