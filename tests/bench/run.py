@@ -150,11 +150,10 @@ def bench_start(work: Path) -> list[Figure]:
 
 
 def _checks(work: Path, repeats: int) -> list[Figure]:
-    source, edited = work / "lineitem.csv", work / "more.csv"
+    source = work / "lineitem.csv"
     if not source.exists():
         lineitem(source, 0.3)
-    insert(source, edited, 100)
-    return bench_checks(work, repeats, source, edited)
+    return bench_checks(work, repeats, source)
 
 
 def main() -> None:
