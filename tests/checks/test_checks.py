@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import dpkg
 from dpkg.arrow.checks.base import RowRule
 from dpkg.checks import kept
 from dpkg.checks.tables import StoredTables
-from dpkg.errors import CheckFailed, Usage
+from dpkg.errors import CheckFailed, Storage, Usage
 from dpkg.repository import Repository
 
 PKG = "acme/x"
@@ -302,6 +303,20 @@ def test_values_stay_on_their_line(src: Path, store: Any, dpk: Any) -> None:
         said = ran.out + ran.err
         assert "sales: a\\nb: max B: 1 of 1 rows" in said
         assert "line 3: x\\ny\\x1b[31m\n" in said
+
+
+def test_no_room_for_what_needs_all_rows(src: Path, store: Any, dpk: Any, monkeypatch: Any) -> None:
+    def full(**options: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write(src, "{columns: {shop: {unique: true}}}")
+    monkeypatch.setattr("dpkg.arrow.checks.spool.MEMORY", 8)
+    monkeypatch.setattr("dpkg.arrow.checks.spool.tempfile.TemporaryFile", full)
+    for args in (["build", PKG, str(src)], ["check", str(src)]):
+        ran = dpk(*args, code=None)
+        assert ran.code == Storage("").exit_code
+        assert "cannot write what a check needs into a temporary file: No space left on device" in ran.err
+    assert commits(store) == 0
 
 
 def test_allowed_rows(src: Path, dpk: Any) -> None:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dpkg.errors import Storage
+
 MEMORY = 64 << 20  # bytes of one spool in memory
 _LEAST = 16  # rows of a run between two of its samples, where there are very many runs
 _BLOCK = 512  # numbers of a run that are read to find one
@@ -164,14 +166,13 @@ class Pile:
     def append(self, array: Any) -> None:
         self._held.append(array)
         if self._file is not None or sum(part.nbytes for part in self._held) > MEMORY:
-            self._file = self._file or tempfile.TemporaryFile(prefix="dpkg-check-")  # noqa: SIM115
-            self._file.writelines(part.astype(self._dtype).data for part in self._held if len(part))
+            self._file = self._file or _opened()
+            _write(self._file, [part.astype(self._dtype) for part in self._held])
             self._held = []
 
     def whole(self) -> Any:
         """All of them, not to be changed."""
         if self._file is not None:
-            self._file.flush()
             self._held = [np.memmap(self._file, self._dtype, "r")]
         elif len(self._held) != 1:
             self._held = [np.concatenate([np.zeros(0, self._dtype), *self._held])]
@@ -215,9 +216,27 @@ class _File:
     def keep(self, array: Any) -> Any:
         if not len(array):
             return array
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="dpkg-check-")  # noqa: SIM115 - it lives as long as this
+        self._file = self._file or _opened()
         start = self._file.seek(0, 2)
-        self._file.write(array.data)
-        self._file.flush()
+        _write(self._file, [array])
         return _Stored(self._file, start, array)
+
+
+def _opened() -> Any:
+    try:
+        return tempfile.TemporaryFile(prefix="dpkg-check-")
+    except OSError as e:
+        raise _full(e) from e
+
+
+def _write(file: Any, arrays: list[Any]) -> None:
+    try:
+        file.writelines(array.data for array in arrays if len(array))
+        file.flush()
+    except OSError as e:
+        raise _full(e) from e
+
+
+def _full(e: OSError) -> Storage:
+    message = f"cannot write what a check needs into a temporary file: {e.strerror or e}"
+    return Storage(message, "make room there, or name another folder in TMPDIR")
