@@ -48,6 +48,7 @@ SHAPES = {
     "options": "reader options by their names",
     "checks": "what must hold, by the names of checks (spec/checks.md)",
 }
+_READ = (TOP, *FOLDER, *FILES)
 _ALL = (TOP, *FOLDER, *TABLES)
 
 KEYS = (
@@ -80,13 +81,13 @@ KEYS = (
         "transform",
         "choice",
         "How files are read; else their names' ends say so. id: kept as they are.",
-        _ALL,
+        _READ,
         (*TRANSFORMS, "id"),
         True,
     ),
     Key("as", "choice", "blob keeps the bytes as they are, table insists on a table.", FILES, ("blob", "table")),
-    Key("options", "options", "How files are read, by the names of pyarrow's own options.", _ALL, down=True),
-    Key("nulls", "texts", "Unquoted cells that are null; the option null_values.", _ALL, down=True),
+    Key("options", "options", "How files are read, by the names of pyarrow's own options.", _READ, down=True),
+    Key("nulls", "texts", "Unquoted cells that are null; the option null_values.", _READ, down=True),
     Key("schema", "schema", "Types of columns, by their names in the file.", _ALL, down=True),
     Key("columns", "texts", "The columns that the table has, in this order.", TABLES),
     Key("key", "texts", "Columns that are unique together; rows are sorted by them.", _ALL, down=True),

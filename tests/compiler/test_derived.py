@@ -13,7 +13,7 @@ import pytest
 import dpkg
 from dpkg import plumbing, tables
 from dpkg.compiler import compile as compiling
-from dpkg.errors import CheckFailed, DpkgError, NotFound, Usage
+from dpkg.errors import CheckFailed, DpkgError, Format, NotFound, Usage
 from dpkg.repository import Repository
 
 PKG = "acme/x"
@@ -209,6 +209,11 @@ MISTAKES = {
     "COPY sales TO ''x.csv''": (Usage, "is not one SELECT", ""),
     "SELEC 1": (Usage, "the query fails: Parser Error", ""),
     "SELECT nope FROM sales": (Usage, "nope", ""),
+    "SELECT id, shop AS id FROM sales": (Format, "two columns are named 'id'", ""),
+    "SELECT DATE ''infinity'' AS d": (Format, "column 'd' holds infinity", ""),
+    "SELECT TIMESTAMPTZ ''-infinity'' AS d": (Format, "column 'd' holds infinity", ""),
+    "SELECT TIME ''24:00'' AS d": (Format, "column 'd' holds 24:00", ""),
+    "SELECT id\n\n      FROM sales\n\n      WHERE shop::INT = 1": (Usage, "(line 3 of the SQL)", ""),
     "SELECT id\n\n      ,nope\n\n      FROM sales": (Usage, "(line 2 of the SQL)", ""),
     "SELECT id\n\n      FROM FROM": (Usage, "(line 2 of the SQL)", ""),
     "SELECT random() AS r FROM sales": (Usage, "calls random", ""),
@@ -234,7 +239,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.spec("SQL-7", "SQL-8")
+@pytest.mark.spec("SQL-7", "SQL-8", "SQL-9")
 @pytest.mark.parametrize("sql", MISTAKES)
 def test_mistakes(src: Path, sql: str) -> None:
     (src / "README.md").write_text("hello")

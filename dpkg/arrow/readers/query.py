@@ -18,8 +18,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dpkg.arrow.options import ReadOptions
+from dpkg.arrow.readers.base import unique
 from dpkg.arrow.readers.columnar import ColumnarSource
 from dpkg.database import bare, line_in
 from dpkg.errors import DpkgError, Format, Usage
@@ -82,18 +84,25 @@ class _QuerySource(ColumnarSource):
         self._open.close()
 
     def _statement(self, sql: str, ordered: bool) -> str:
-        """The query, sorted if need be; integers of 128 bits, that sums of integers are, as decimals."""
-        inner = f"(\n{bare(sql)}\n)"
-        columns = self._db.execute(f"DESCRIBE SELECT * FROM {inner}").fetchall()
+        """The query, sorted if need be; integers of 128 bits, that sums of integers are, as decimals. Raises Usage, Format."""
+        sql = bare(sql)
+        try:
+            columns = self._db.execute(f"DESCRIBE {sql}").fetchall()
+        except self._duckdb.Error as e:
+            raise _failure(e) from None
+        unique([name for name, *_ in columns], "the query")
         wide = [name for name, kind, *_ in columns if kind in _HUGE]
         casts = ", ".join(f"{quoted(name)}::DECIMAL(38, 0) AS {quoted(name)}" for name in wide)
-        return f"SELECT * {f'REPLACE ({casts}) ' if wide else ''}FROM {inner}{'' if ordered else ' ORDER BY ALL'}"
+        replaced = f"REPLACE ({casts}) " if wide else ""
+        return f"SELECT * {replaced}FROM (\n{sql}\n){'' if ordered else ' ORDER BY ALL'}"
 
     def _result(self) -> Iterator[pa.RecordBatch]:
         try:
-            yield from self._db.execute(self._sql).to_arrow_reader(_ROWS)
+            for batch in self._db.execute(self._sql).to_arrow_reader(_ROWS):
+                _check_times(batch)
+                yield batch
         except (self._duckdb.Error, pa.ArrowException, OSError) as e:
-            raise _failure(e) from None
+            raise _failure(e, 1) from None
 
 
 def _duckdb() -> Any:
@@ -197,6 +206,22 @@ def _load(db: Any, name: str, feed: Feed) -> None:
         db.unregister("dpkg_part")
     except pa.ArrowException as e:
         raise Usage(f"'{name}' cannot be a table of DuckDB: {e}") from None
+
+
+def _check_times(batch: pa.RecordBatch) -> None:
+    """Raises Format for infinite dates and times, and 24:00, of which Arrow makes something else."""
+    for name, cells in zip(batch.schema.names, batch.columns, strict=True):
+        days, clock = cells.type == pa.date32(), pa.types.is_time64(cells.type)
+        if not (days or clock or pa.types.is_timestamp(cells.type)):
+            continue
+        ends = pc.min_max(cells.cast(pa.int32() if days else pa.int64())).as_py()
+        if ends["min"] is None:
+            continue
+        end = 86_400 * (10**9 if cells.type.unit == "ns" else 10**6) if clock else 2 ** (31 if days else 63) - 1
+        if ends["max"] >= end or ends["min"] <= -end:
+            what = "24:00" if clock else "infinity or -infinity"
+            message = f"the query: column '{name}' holds {what}, which Arrow cannot"
+            raise Format(message, f"leave it out or replace it, for example with nullif({name}, …)")
 
 
 def _failure(error: Exception, before: int = 0) -> DpkgError:
