@@ -120,6 +120,8 @@ def _compiled(odb: Odb, items: Sequence[Item], total: int) -> Iterator[Done]:
 
 def given(item: Item) -> Compiled | None:
     """What an item of another package is: that is known before anything is read."""
+    if item.origin is None:
+        return None
     from dpkg.compiler.composed import Composed
 
     return item.origin.compiled(item) if isinstance(item.origin, Composed) else None
@@ -302,11 +304,12 @@ def _build(odb: Odb, folder: _Folder, path: Path, plan: Plan, entries: Sequence[
 
 
 def _entry(odb: Odb, item: Item, done: Compiled) -> TreeEntry:
-    from dpkg.compiler.composed import Composed
-
     meta = _metadata(odb, item)
-    if isinstance(item.origin, Composed):
-        return item.origin.tree_entry(item.path[-1], meta)
+    if item.origin is not None:
+        from dpkg.compiler.composed import Composed
+
+        if isinstance(item.origin, Composed):
+            return item.origin.tree_entry(item.path[-1], meta)
     return TreeEntry(item.path[-1], done.type, done.oid, done.bytes, done.rows, meta=meta)
 
 

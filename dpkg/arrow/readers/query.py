@@ -46,6 +46,7 @@ def tables_in(sql: str) -> tuple[tuple[str, ...], str]:
     duckdb = _duckdb()
     with duckdb.connect(":memory:", config=_config()) as db:
         try:
+            _close_up(db)
             return tuple(sorted(set(_named(_parsed(duckdb, db, sql), frozenset())))), str(duckdb.__version__)
         except duckdb.Error as e:
             raise _failure(e) from None
@@ -66,13 +67,11 @@ class _QuerySource(ColumnarSource):
             config = _config(temp_directory=os.path.join(folder, "spill"))
             self._db = stack.enter_context(self._duckdb.connect(os.path.join(folder, "query.db"), config=config))
             try:
-                self._db.execute("SET TimeZone = 'UTC'")
+                _close_up(self._db)
                 node = _parsed(self._duckdb, self._db, sql)
                 ordered = any(m.get("type") == "ORDER_MODIFIER" for m in node.get("modifiers", ()))
                 for name, feed in feeds.items():
                     _load(self._db, name, feed)
-                self._db.execute("SET enable_external_access = false")
-                self._db.execute("SET lock_configuration = true")
                 self._sql = self._statement(sql, ordered or keyed)
                 schema = self._db.execute(f"SELECT * FROM (\n{self._sql}\n) LIMIT 0").to_arrow_reader(1).schema
             except self._duckdb.Error as e:
@@ -124,6 +123,13 @@ def _config(**more: str) -> dict[str, Any]:
         "arrow_lossless_conversion": True,
         **more,
     }
+
+
+def _close_up(db: Any) -> None:
+    """Nothing but what it holds can be reached from a database, and no SQL changes that."""
+    db.execute("SET TimeZone = 'UTC'")
+    db.execute("SET enable_external_access = false")
+    db.execute("SET lock_configuration = true")
 
 
 def _parsed(duckdb: Any, db: Any, sql: str) -> dict[str, Any]:
