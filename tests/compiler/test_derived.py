@@ -106,6 +106,23 @@ def test_the_same_tophash_each_time(src: Path) -> None:
     assert len(found) == 1
 
 
+@pytest.mark.spec("SQL-9")
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pa.array([1], pa.timestamp("ns", "UTC")),
+        pa.array([[1]], pa.list_(pa.duration("ns"))),
+        pa.array([Decimal(1)], pa.decimal256(50, 2)),
+    ],
+)
+def test_what_duckdb_would_cut_is_refused(src: Path, cells: pa.Array) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"x": cells}), src / "t.parquet")
+    with pytest.raises(Usage, match=r"line 1.*column 'x' of 't' is .*DuckDB keeps only a part"):
+        build(src, "contents: {t: {file: t.parquet}, q: {query: SELECT * FROM t}}")
+
+
 def test_types_pass_through(src: Path) -> None:
     import pyarrow.parquet as pq
 

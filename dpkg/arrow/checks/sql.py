@@ -16,6 +16,7 @@ import pyarrow as pa
 from dpkg.arrow.checks.base import Broken, Outcome, short
 from dpkg.arrow.normal import to_user_batch
 from dpkg.arrow.schema import Schema
+from dpkg.arrow.selects import close_up, parse
 from dpkg.errors import DpkgError, Usage
 
 MEMORY = "1GB"
@@ -52,17 +53,13 @@ def _hint(said: str, relations: Mapping[str, Feed]) -> str:
 
 
 def _run(duckdb: Any, db: Any, sql: str, relations: Mapping[str, Feed], most: int) -> Outcome:
-    db.execute("SET TimeZone = 'UTC'")  # not the machine's
-    db.execute("SET enable_external_access = false")  # before its names are asked for: that opens files
-    db.execute("SET lock_configuration = true")
-    statements = db.extract_statements(sql)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise Usage("the query is not one SELECT", "a check only reads; each row that it returns is a violation")
+    close_up(db)  # before its names are asked for: that opens files
+    parse(duckdb, db, sql, "a check only reads; each row that it returns is a violation")
     named = {name.casefold() for name in db.get_table_names(sql)}
     for name, feed in relations.items():
         if name.casefold() in named:
             feed(lambda schema, batches, name=name: _load(db, name, schema, batches))  # type: ignore[misc]
-    db.execute(f"CREATE TABLE main.dpkg_violations AS {statements[0].query}")
+    db.execute(f"CREATE TABLE main.dpkg_violations AS {db.extract_statements(sql)[0].query}")
     bad = db.execute("SELECT count(*) FROM main.dpkg_violations").fetchone()[0]
     found = db.execute(f"SELECT COLUMNS(*)::VARCHAR FROM main.dpkg_violations LIMIT {most}")
     names = [column[0] for column in found.description]

@@ -10,7 +10,6 @@ ORDER BY or by the table's key, is sorted by all its columns.
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -21,8 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dpkg.arrow.options import ReadOptions
-from dpkg.arrow.readers.base import unique
+from dpkg.arrow.readers.base import label, unique
 from dpkg.arrow.readers.columnar import ColumnarSource
+from dpkg.arrow.selects import close_up, parse, parts
 from dpkg.database import bare, line_in
 from dpkg.errors import DpkgError, Format, Usage
 
@@ -36,8 +36,6 @@ _UNSTABLE = (
 # Those of whom DuckDB says otherwise, or nothing; and those that look at the process, not at tables.
 _CLOCKS = ("current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "current_localtime")
 _LOOKING = ("current_", "pg_", "duckdb_", "pragma_", "getvariable", "getenv")
-# Of functions in FROM only these: others read files, run SQL that is in a text, or take addresses in memory.
-_TABLES = ("generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest")
 _HUGE = ("HUGEINT", "UHUGEINT")
 
 
@@ -46,7 +44,7 @@ def tables_in(sql: str) -> tuple[tuple[str, ...], str]:
     duckdb = _duckdb()
     with duckdb.connect(":memory:", config=_config()) as db:
         try:
-            _close_up(db)
+            close_up(db)
             return tuple(sorted(set(_named(_parsed(duckdb, db, sql), frozenset())))), str(duckdb.__version__)
         except duckdb.Error as e:
             raise _failure(e) from None
@@ -67,7 +65,7 @@ class _QuerySource(ColumnarSource):
             config = _config(temp_directory=os.path.join(folder, "spill"))
             self._db = stack.enter_context(self._duckdb.connect(os.path.join(folder, "query.db"), config=config))
             try:
-                _close_up(self._db)
+                close_up(self._db)
                 node = _parsed(self._duckdb, self._db, sql)
                 ordered = any(m.get("type") == "ORDER_MODIFIER" for m in node.get("modifiers", ()))
                 for name, feed in feeds.items():
@@ -125,21 +123,9 @@ def _config(**more: str) -> dict[str, Any]:
     }
 
 
-def _close_up(db: Any) -> None:
-    """Nothing but what it holds can be reached from a database, and no SQL changes that."""
-    db.execute("SET TimeZone = 'UTC'")
-    db.execute("SET enable_external_access = false")
-    db.execute("SET lock_configuration = true")
-
-
 def _parsed(duckdb: Any, db: Any, sql: str) -> dict[str, Any]:
     """One SELECT as DuckDB parses it. Raises Usage for other statements, and those that give other rows each time."""
-    statements = db.extract_statements(sql)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise Usage("the query is not one SELECT", "it reads tables of the package, and changes nothing")
-    found = json.loads(db.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0])
-    if found.get("error"):
-        raise Usage(f"the query cannot be read: {found.get('error_message', '?')}", "it is DuckDB's SQL")
+    found = parse(duckdb, db, sql, "it reads tables of the package, and changes nothing")
     _check_stable(found, {name for (name,) in db.execute(_UNSTABLE).fetchall()})
     node: dict[str, Any] = found["statements"][0]["node"]
     return node
@@ -147,7 +133,7 @@ def _parsed(duckdb: Any, db: Any, sql: str) -> dict[str, Any]:
 
 def _check_stable(found: Any, unstable: set[str]) -> None:
     hint = "a package is the same whenever it is built: write the value out"
-    for value in _parts(found):
+    for value in parts(found):
         names: list[str] = value.get("column_names") or []
         clock = names[0].lower() if value.get("class") == "COLUMN_REF" and len(names) == 1 else ""
         called = str(value.get("function_name", "")).lower()
@@ -156,25 +142,6 @@ def _check_stable(found: Any, unstable: set[str]) -> None:
             raise Usage(f"the query calls {called or clock}, which gives something else each time", hint)
         if value.get("sample"):
             raise Usage("the query takes a sample, which is another one each time", "choose rows by what is in them")
-        if value.get("type") == "TABLE_FUNCTION" and (name := _function(value)) not in _TABLES:
-            message = f"the query reads {name}(…), and it sees the tables of the package and nothing else"
-            raise Usage(message, f"what FROM may call: {', '.join(_TABLES)}")
-
-
-def _function(value: dict[str, Any]) -> str:
-    return str((value.get("function") or {}).get("function_name", "?")).lower()
-
-
-def _parts(value: Any) -> Iterator[dict[str, Any]]:
-    """All that a parsed statement consists of."""
-    todo = [value]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, dict):
-            yield value
-            todo += value.values()
-        elif isinstance(value, list):
-            todo += value
 
 
 def _named(value: Any, hidden: frozenset[str]) -> Iterator[str]:
@@ -202,6 +169,13 @@ def _named(value: Any, hidden: frozenset[str]) -> Iterator[str]:
 def _load(db: Any, name: str, feed: Feed) -> None:
     """Rows as a table of the database, part by part: what reading raises stays what it is. Raises Usage."""
     schema, rows = feed
+    for field in schema:
+        if _is_cut(field.type):
+            message = f"column '{field.name}' of '{name}' is {label(field.type)}, of which DuckDB keeps only a part"
+            raise Usage(
+                message,
+                "declare another type for it in its own entry, for example timestamp[us, UTC] or decimal(38, 6)",
+            )
     plain = pa.schema([f.with_type(pa.float32()) if f.type == pa.float16() else f for f in schema])
     try:
         db.register("dpkg_part", plain.empty_table())
@@ -212,6 +186,18 @@ def _load(db: Any, name: str, feed: Feed) -> None:
         db.unregister("dpkg_part")
     except pa.ArrowException as e:
         raise Usage(f"'{name}' cannot be a table of DuckDB: {e}") from None
+
+
+def _is_cut(kind: pa.DataType) -> bool:
+    """Whether DuckDB would cut values of a type, or has no room for them: it has microseconds, and 38 digits."""
+    t = pa.types
+    if isinstance(kind, pa.BaseExtensionType):
+        return _is_cut(kind.storage_type)
+    if t.is_dictionary(kind):
+        return _is_cut(kind.value_type)
+    if (t.is_timestamp(kind) and kind.tz) or t.is_duration(kind):
+        return bool(kind.unit == "ns")
+    return t.is_decimal256(kind) or any(_is_cut(kind.field(i).type) for i in range(kind.num_fields))
 
 
 def _check_times(batch: pa.RecordBatch) -> None:
