@@ -102,10 +102,12 @@ def pick(array: pa.Array, rows: Any) -> pa.Array:
     return take(array, pa.array(rows, pa.int64()))
 
 
-def spread(array: pa.Array, places: Any, rows: int) -> pa.Array:
+def spread(array: pa.Array, t: Type, places: Any, rows: int) -> pa.Array:
     """An array's values at ascending places among `rows` slots, null at the others."""
     if len(places) == rows:
         return array
+    if not len(places):
+        return nulls(rows, t)
     index = np.zeros(rows, np.int64)
     index[places] = np.arange(len(places))
     absent = np.ones(rows, bool)

@@ -20,7 +20,7 @@ from dpkg.arrow.schema import Schema
 from dpkg.diffing.columns import Column, matched
 from dpkg.diffing.regions import Placed
 from dpkg.diffing.rows import RowDiff
-from dpkg.diffing.side import Side
+from dpkg.diffing.side import Columns, Side
 from dpkg.errors import Usage
 from dpkg.index import fragment_entries
 
@@ -58,7 +58,7 @@ def apply(odb: Odb, old: Table, head: Head, batches: Iterable[pa.RecordBatch], i
     """
     if old.oid != head.old:
         raise Usage(f"the patch is for the table {head.old}, this is {old.oid}", _HINT)
-    work = _Applying(Side(odb, old), head, iter(batches))
+    work = _Applying(Side(odb, old, Columns()), head, iter(batches))
     schema = work.schema.arrow
     made = tables.write_table(into, (to_user_batch(b, work.schema) for b in work.rows()), schema, head.key)
     if made[0] != head.new:

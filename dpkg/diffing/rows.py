@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +20,7 @@ from dpkg.diffing.align import Pairs, align, align_items
 from dpkg.diffing.blocks import Block, blocks, changes
 from dpkg.diffing.columns import Column, find_renamed, matched, schema_changes
 from dpkg.diffing.regions import Placed, Region, regions
-from dpkg.diffing.side import Side
+from dpkg.diffing.side import Columns, Side
 from dpkg.diffing.spill import Digests
 from dpkg.tables import WORKERS
 
@@ -67,7 +66,8 @@ class RowDiff:
     """
 
     def __init__(self, odb_a: Odb, old: Table, odb_b: Odb, new: Table, complete: bool = False) -> None:
-        self.old, self.new = Side(odb_a, old), Side(odb_b, new)
+        read = Columns()
+        self.old, self.new = Side(odb_a, old, read), Side(odb_b, new, read)
         self.renamed = find_renamed(odb_a, old, odb_b, new)
         self.columns = schema_changes(old, new, self.renamed)
         self.schema = rowdiff.patch_schema(self.old.schema, self.new.schema)
@@ -165,22 +165,22 @@ class RowDiff:
     # What differs in them
 
     def _changes(self, part: list[_Found], pool: ThreadPoolExecutor, gone: Digests) -> Iterator[pa.RecordBatch]:
-        with ExitStack() as stack:
-            pairs = _paired(part, stack)
+        with Digests() as digests:
+            pairs = _paired(part, digests)
+            if not self.keyed:
+                _alone(digests, pairs, gone)
             sides = [p for f in part for p in f.old], [p for f in part for p in f.new]
             for made in in_order(pool, self._compare, blocks(*sides, pairs)):
                 if made is None:
                     continue
-                batch, counts, digests = made
+                batch, counts = made
                 self.summary.removed += counts[0]
                 self.summary.added += counts[1]
                 self.summary.changed += counts[2]
-                for side, found in enumerate(digests):
-                    gone.add(side, found, np.zeros(len(found), np.int64))
                 yield batch
 
     def _compare(self, block: Block) -> Any:
-        """A block's batch of changes, how many of each kind, and the digests of rows removed and added; None without any."""
+        """A block's batch of changes and how many there are of each kind; None without any."""
         found = self._cells(block)
         bad = np.zeros(len(block.pairs[0]), bool)
         for c, at in found:
@@ -195,18 +195,16 @@ class RowDiff:
         cells = np.zeros((len(kinds), len(found)), bool)
         for n, (_, at) in enumerate(found):
             cells[row_of[at[row_of[at] >= 0]], n] = True
-        digests, columns = [], []
-        for side, (table, at, rows) in enumerate(((self.old, block.old, old_rows), (self.new, block.new, new_rows))):
+        columns: list[Any] = []
+        for table, at, rows in ((self.old, block.old, old_rows), (self.new, block.new, new_rows)):
             places = np.flatnonzero(rows >= 0)
             arrays = self._rows(table, at, rows[places])
-            columns += [rowdiff.spread(a, places, len(rows)) for a in arrays]
-            if not self.keyed:
-                alone = np.flatnonzero(kinds[places] != rowdiff.CHANGED)
-                used = [arrays[c.new if side else c.old or 0] for c in self.paired_by]
-                digests.append(self._digest([rowdiff.pick(a, alone) for a in used], side, len(alone)))
+            columns += [
+                rowdiff.spread(a, t, places, len(rows)) for a, t in zip(arrays, table.schema.types, strict=True)
+            ]
         counts = np.bincount(kinds, minlength=3).tolist()
         batch = rowdiff.change_batch(self.schema, kinds, old_rows, new_rows, cells, [c.name for c, _ in found], columns)
-        return batch, counts, digests
+        return batch, counts
 
     def _cells(self, block: Block) -> list[tuple[Column, Any]]:
         """The columns in which paired rows differ, each with which of the pairs do."""
@@ -251,10 +249,9 @@ def _runs(region: Region) -> Iterator[Region]:
         at_a, at_b = x + 1, y + 1
 
 
-def _paired(part: list[_Found], stack: ExitStack) -> Pairs:
-    """The rows of a part that correspond, in order on both sides."""
+def _paired(part: list[_Found], digests: Digests) -> Pairs:
+    """The rows of a part that correspond, in order on both sides; `digests` gets those of the rows to look at."""
     known = [np.concatenate([f.known[k] for f in part]) for k in (0, 1)]
-    digests = stack.enter_context(Digests())
     for f in part:
         for side in (0, 1):
             for found, places in f.rest[side]:
@@ -265,6 +262,16 @@ def _paired(part: list[_Found], stack: ExitStack) -> Pairs:
     first = part[0].old[0].start if part[0].old else 0
     last = max((p.stop for f in part for p in f.old), default=0)
     return digests.pairs((known[0], known[1]), first, last)
+
+
+def _alone(digests: Digests, pairs: Pairs, gone: Digests) -> None:
+    """Adds the digests of rows that are in no pair to `gone`."""
+    for a, at_a, b, at_b in digests.parts():
+        for side, (found, places) in enumerate(((a, at_a), (b, at_b))):
+            if len(pairs[side]):
+                near = np.minimum(np.searchsorted(pairs[side], places), len(pairs[side]) - 1)
+                found = found[pairs[side][near] != places]
+            gone.add(side, found, np.zeros(len(found), np.int64))
 
 
 def in_order(pool: ThreadPoolExecutor, work: Callable[[X], Y], items: Iterable[X]) -> Iterator[Y]:

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from checks import bench_checks
+from diffs import bench_diffs
 from files import bench_files
 from measure import BIN, Figure, Ran, build, median, pairs, run, size_of
 
@@ -177,6 +178,8 @@ def main() -> None:
             figures += bench_formats(Path(folder), min(3, options.repeats))
         if options.only in (None, "files"):
             figures += bench_files(Path(folder), options.repeats)
+        if options.only in (None, "diff"):
+            figures += bench_diffs(Path(folder), min(3, options.repeats))
         if options.only in (None, "network"):
             from network import bench_network
 
