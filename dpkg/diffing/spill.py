@@ -11,9 +11,8 @@ import numpy as np
 
 from dpkg.diffing.align import Pairs, heaviest_chain, pair_up
 
-LIMIT = 1 << 23  # digests held in memory, both sides together; 16 bytes each
+LIMIT = 1 << 22  # digests held in memory, both sides together; 16 bytes each
 PARTS_BITS = 6
-STEP = 1 << 18  # places read at once from a file
 
 
 class Digests:
@@ -93,35 +92,55 @@ class Digests:
         The first with the first; what is not in order with most of the others is left out. Places of the one side are
         from `first` and below `stop`.
         """
-        partner = self._array("partner", stop - first)
-        for start in range(0, len(partner), STEP):
-            partner[start : start + STEP] = -1
-        partner[known[0] - first] = known[1]
+        found = _Found(self.folder, first, stop)
+        found.add(*known)
         for a, at_a, b, at_b in self.parts():
             i, j = pair_up(a, b)
-            partner[at_a[i] - first] = at_b[j]
-        i, j = self._ascending(partner)
-        i += first
+            found.add(at_a[i], at_b[j])
+        runs = None if found.ascends() else _longest_runs(found)
+        paths = [os.path.join(self.folder, name) for name in ("i", "j")]
+        with open(paths[0], "wb") as one, open(paths[1], "wb") as other:
+            for i, j in found:
+                if runs is not None:
+                    place = np.searchsorted(runs[0], i, side="right") - 1
+                    keep = (place >= 0) & (i < (runs[0] + runs[1])[place])
+                    i, j = i[keep], j[keep]
+                one.write(i.tobytes())
+                other.write(j.tobytes())
+        i, j = (np.memmap(p, np.int64, "r") if os.path.getsize(p) else np.zeros(0, np.int64) for p in paths)
         return i, j
 
-    def _array(self, name: str, n: int) -> Any:
-        return np.memmap(os.path.join(self.folder, name), np.int64, "w+", shape=(max(n, 1),))[:n]
 
-    def _ascending(self, partner: Any) -> Pairs:
-        last, count, in_order = -1, 0, True
-        for _, j in _found(partner):
-            in_order = in_order and j[0] > last and bool((np.diff(j) > 0).all())
-            last, count = int(j[-1]), count + len(j)
-        runs = None if in_order else _longest_runs(partner)
-        i_out, j_out, at = self._array("i", count), self._array("j", count), 0
-        for i, j in _found(partner):
-            if runs is not None:
-                place = np.searchsorted(runs[0], i, side="right") - 1
-                keep = (place >= 0) & (i < (runs[0] + runs[1])[place])
-                i, j = i[keep], j[keep]
-            i_out[at : at + len(i)], j_out[at : at + len(i)] = i, j
-            at += len(i)
-        return i_out[:at], j_out[:at]
+class _Found:
+    """Pairs in files, by ranges of their places on the one side; given back in order of these, a range at a time."""
+
+    def __init__(self, folder: str, first: int, stop: int) -> None:
+        self._paths = [os.path.join(folder, f"pairs{n:02}") for n in range(1 << PARTS_BITS)]
+        self._first, self._size = first, (stop - first >> PARTS_BITS) + 1
+
+    def add(self, i: Any, j: Any) -> None:
+        """Pairs sorted by `i`."""
+        cuts = np.searchsorted(i, self._first + self._size * np.arange(1, len(self._paths)))
+        for path, some in zip(self._paths, np.split(np.stack([i, j], axis=1), cuts), strict=True):
+            if len(some):
+                with open(path, "ab") as f:
+                    f.write(some.tobytes())
+
+    def __iter__(self) -> Iterator[Pairs]:
+        for path in self._paths:
+            if os.path.exists(path):
+                pairs = np.fromfile(path, np.int64).reshape(-1, 2)
+                order = np.argsort(pairs[:, 0])
+                yield pairs[order, 0], pairs[order, 1]
+
+    def ascends(self) -> bool:
+        """Whether they are in order on the other side, too."""
+        last = -1
+        for _, j in self:
+            if j[0] <= last or (np.diff(j) <= 0).any():
+                return False
+            last = int(j[-1])
+        return True
 
 
 def _joined(held: list[Pairs]) -> Pairs:
@@ -130,21 +149,12 @@ def _joined(held: list[Pairs]) -> Pairs:
     return np.concatenate([d for d, _ in held]), np.concatenate([p for _, p in held])
 
 
-def _found(partner: Any) -> Iterator[Pairs]:
-    """The pairs in an array of partners (-1: none), some at a time."""
-    for start in range(0, len(partner), STEP):
-        part = np.array(partner[start : start + STEP])
-        i = np.flatnonzero(part >= 0)
-        if len(i):
-            yield i + start, part[i]
-
-
-def _longest_runs(partner: Any) -> Pairs:
+def _longest_runs(found: _Found) -> Pairs:
     """Starts and sizes of runs of adjacent pairs that are in order with one another; of very many, the longest."""
     from dpkg.diffing import align
 
     starts, targets, sizes = (np.zeros(0, np.int64) for _ in range(3))
-    for i, j in _found(partner):
+    for i, j in found:
         cut = np.flatnonzero((np.diff(i) != 1) | (np.diff(j) != 1)) + 1
         first = np.concatenate([[0], cut])
         starts, targets = np.concatenate([starts, i[first]]), np.concatenate([targets, j[first]])
