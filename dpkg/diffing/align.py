@@ -10,6 +10,7 @@ import numpy as np
 
 ROUNDS = 8  # in each, what is between the pairs found is looked at again
 MANY_RUNS = 1 << 20  # beyond so many runs of adjacent pairs, the shortest are left out
+_SPREAD, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(42)
 Pairs = tuple[Any, Any]  # places in the one and the other, both ascending
 
 
@@ -31,6 +32,8 @@ def align(a: Any, at_a: Any, b: Any, at_b: Any, known: Pairs | None = None) -> P
         ends, inner = _ends(a, b)
         pairs = at_a[ends[0]], at_b[ends[1]]
         a, at_a, b, at_b = a[inner[0]], at_a[inner[0]], b[inner[1]], at_b[inner[1]]
+    in_a, in_b = _shared(a, b)
+    a, at_a, b, at_b = a[in_a], at_a[in_a], b[in_b], at_b[in_b]
     _, ids = np.unique(np.concatenate([a, b]), return_inverse=True)
     a, b = ids[: len(a)].astype(np.uint64), ids[len(a) :].astype(np.uint64)
     both = np.zeros(len(ids) + 1, np.uint8)
@@ -79,7 +82,8 @@ def pair_up(a: Any, b: Any, once: bool = False) -> Pairs:
 
     `once`: only of numbers that are in both sequences once.
     """
-    order_a, order_b = np.argsort(a, kind="stable"), np.argsort(b, kind="stable")
+    in_a, in_b = _shared(a, b)
+    order_a, order_b = (at[np.argsort(x[at], kind="stable")] for x, at in ((a, in_a), (b, in_b)))
     (values_a, first_a, count_a), (values_b, first_b, count_b) = (
         np.unique(x, return_index=True, return_counts=True) for x in (a[order_a], b[order_b])
     )
@@ -92,6 +96,15 @@ def pair_up(a: Any, b: Any, once: bool = False) -> Pairs:
     i, j = order_a[first_a[x][group] + nth], order_b[first_b[y][group] + nth]
     order = np.argsort(i)
     return i[order], j[order]
+
+
+def _shared(a: Any, b: Any) -> Pairs:
+    """The places of numbers that may be in both sequences: all that are, and few others. Quicker than sorting."""
+    x, y = ((side * _SPREAD) >> _SHIFT for side in (a, b))
+    seen = np.zeros(1 << 22, np.uint8)
+    seen[x] = 1
+    seen[y] |= 2
+    return np.flatnonzero(seen[x] == 3), np.flatnonzero(seen[y] == 3)
 
 
 def heaviest_chain(i: Any, j: Any, weights: Any = None) -> Any:

@@ -95,6 +95,13 @@ def bench_diffs(work: Path, repeats: int) -> list[Figure]:
     for kind, label in (("key", "with a key"), ("none", "without")):
         store = work / f"diff-{kind}"
         oids = make(store, ROWS, kind, "old", "adjacent", "scattered", "other")
+        tenth = work / f"diff-{kind}-tenth"
+        fewer = make(tenth, ROWS // 10, kind, "old", "adjacent")
+        few = min(_ours(tenth, fewer, "adjacent", 1)[1]["seconds"] for _ in range(repeats))
+        many = min(_ours(store, oids, "adjacent", 1)[1]["seconds"] for _ in range(repeats))
+        figures.append(
+            Figure(f"diff {label}, adjacent, 10 x the rows / 1 x", many / few, 1.3, f"{many:.2f} s / {few:.2f} s")
+        )
         adjacent, said, _ = _ours(store, oids, "adjacent", repeats)
         figures += [
             Figure(

@@ -108,6 +108,20 @@ def test_without_a_key(table: s.Plain, rng: Any, spill: bool) -> None:
     assert (diff.summary.removed, diff.summary.added) == (gone.total(), came.total())
 
 
+@given(s.tables(most=30), s.tables(most=30), s.randoms())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_a_patch_leads_from_any_table_to_any_other(before: s.Plain, other: s.Plain, rng: Any) -> None:
+    """Also where columns of one name have types that know nothing of one another."""
+    odb = Odb(MemoryBackend())
+    names = [n for n, _ in before.schema]
+    schema = [[names[i] if i < len(names) and rng.random() < 0.8 else n, t] for i, (n, t) in enumerate(other.schema)]
+    if len({n for n, _ in schema}) < len(schema):
+        schema = other.schema
+    old, new = written(odb, rng, before), written(odb, rng, s.Plain(schema, other.columns))
+    head, made = patch.make(odb, old, odb, new)
+    assert patch.apply(odb, old, head, made.batches(), odb)[0] == new.oid
+
+
 @st.composite
 def keyed(draw: Any) -> tuple[list[Any], Rows, Rows]:
     """A schema whose first column is a key, and the rows of two versions."""
