@@ -172,8 +172,6 @@ def _leaf(yml: YamlFile, node: Node, fields: Fields, args: _Args) -> Node:
         if name in fields:
             raise _lacking(yml, fields[name][0], f"'{name}' of Quilt 2", _CODE)
     if "package" in fields:
-        if "package" not in grammar.KINDS:
-            raise _lacking(yml, fields["package"][0], "'package'", "export that package, and name its files")
         if "file" in fields:
             raise yml.error(fields["package"][0], "an entry has 'file' or 'package', not both")
         return _mapping(node, {"package": fields["package"][1]})

@@ -111,6 +111,21 @@ def test_what_tells_a_file_of_quilt_2(build: Callable[[str], dict[str, str]], te
     assert build(text) == got
 
 
+def test_other_packages(src: Path, build: Callable[[str], dict[str, str]]) -> None:
+    """As Quilt composes packages, but pinned: the line that names no revision is told."""
+    store = str(src.parent / "store")
+    dpkg.build("test/simple", str(src / "data" / "a.csv"), store=store)
+    dpkg.tag("test/simple", "v1", store=store)
+    text = "contents:\n  g:\n    foo: {package: test/simple/a}\n    w: {file: README.md, kwargs: {}}\n"
+    with pytest.raises(Usage, match=r"build.yml, line 3, column 20: 'test/simple/a' names no revision") as caught:
+        build(text)
+    assert "write test/simple@TAG/a" in caught.value.hint
+    assert build(text.replace("simple/", "simple@v1/")) == {"g/foo": "table", "g/w": "blob"}
+    assert table(src, "g/foo")["v"].to_pylist() == ["NA", "x"]
+    with pytest.raises(Usage, match=r"line 2, column \d+: an entry has 'file' or 'package', not both"):
+        build("contents:\n  a: {file: README.md, package: x/y, kwargs: {}}")
+
+
 # text: (line and column, what is said)
 WRONG: dict[str, tuple[str, str, type[DpkgError]]] = {
     "contents:\n  g:\n    a: {file: data/a.csv, kwargs: {index_col: 0}}": (
