@@ -35,7 +35,7 @@ _UNSTABLE = (
 )
 # Those of whom DuckDB says otherwise, or nothing; and those that look at the process, not at tables.
 _CLOCKS = ("current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "current_localtime")
-_LOOKING = ("current_", "pg_", "duckdb_", "pragma_", "getvariable", "getenv")
+_LOOKING = ("current_", "pg_", "duckdb_", "pragma_", "getvariable")
 _HUGE = ("HUGEINT", "UHUGEINT")
 
 
