@@ -90,6 +90,7 @@ def test_a_missing_file(case: Case) -> None:
 
 _UNREADABLE = """
 import os, sys
+import dpkg.compiler.buildfile  # with all that it imports: others may not read the libraries
 from dpkg.cli.main import main
 good, bad, store = sys.argv[1:]
 assert main(["build", "acme/x", good, "--store", store]) == 0  # and everything is imported
