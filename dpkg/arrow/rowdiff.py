@@ -66,7 +66,7 @@ def as_type(array: pa.Array, old: Type, new: Type) -> tuple[pa.Array, Any]:
     try:
         made = _cast(array, new.storage, exact=old.storage.kind in ("utf8", "binary"))
         lost = differing(made.cast(array.type, safe=False), array, old)
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # there is no cast, or no way back
+    except pa.ArrowException:  # there is no cast, or no way back
         made, lost = nulls(len(array), new), array.is_valid().to_numpy(zero_copy_only=False)
     return made, lost if lost.any() else None
 

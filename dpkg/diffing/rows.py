@@ -61,8 +61,9 @@ class _Found:
 class RowDiff:
     """The difference of two tables. `batches` gives it, once; `summary` is complete after that.
 
-    `complete`: rows that differ only in what the old table cannot tell, as added columns, are changed rows too, which
-    is what a patch needs.
+    `complete`: rows that differ only in what the old table cannot tell, as added columns, are changed rows too, and
+    these have all their cells, which is what a patch needs. Else the cells of a changed row that are neither of the key
+    nor changed may be null, as they are not read for it.
     """
 
     def __init__(self, odb_a: Odb, old: Table, odb_b: Odb, new: Table, complete: bool = False) -> None:
@@ -71,7 +72,7 @@ class RowDiff:
         self.renamed = find_renamed(odb_a, old, odb_b, new)
         self.columns = schema_changes(old, new, self.renamed)
         self.schema = rowdiff.patch_schema(self.old.schema, self.new.schema)
-        self.summary = Summary()
+        self.summary, self.complete = Summary(), complete
         every = matched(self.old.schema, self.new.schema, self.renamed)
         common = [c for c in every if c.old is not None]
         self.keyed = self._same_key(common)
@@ -196,12 +197,14 @@ class RowDiff:
         for n, (_, at) in enumerate(found):
             cells[row_of[at[row_of[at] >= 0]], n] = True
         columns: list[Any] = []
-        for table, at, rows in ((self.old, block.old, old_rows), (self.new, block.new, new_rows)):
+        # Of rows that changed people need the key and the cells; columns of which no more is asked are not read.
+        brief = not self.complete and bool((kinds == rowdiff.CHANGED).all())
+        shown = [*self.paired_by, *(c for c, _ in found)] if brief else None
+        for side, at, rows in ((self.old, block.old, old_rows), (self.new, block.new, new_rows)):
+            wanted = None if shown is None else {c.old if side is self.old else c.new for c in shown}
             places = np.flatnonzero(rows >= 0)
-            arrays = self._rows(table, at, rows[places])
-            columns += [
-                rowdiff.spread(a, t, places, len(rows)) for a, t in zip(arrays, table.schema.types, strict=True)
-            ]
+            arrays = self._rows(side, at, rows[places], wanted)
+            columns += [rowdiff.spread(a, t, places, len(rows)) for a, t in zip(arrays, side.schema.types, strict=True)]
         counts = np.bincount(kinds, minlength=3).tolist()
         batch = rowdiff.change_batch(self.schema, kinds, old_rows, new_rows, cells, [c.name for c, _ in found], columns)
         return batch, counts
@@ -229,12 +232,17 @@ class RowDiff:
                 out.append((c, at))
         return out
 
-    def _rows(self, side: Side, at: Placed | None, rows: Any) -> list[Any]:
-        """All columns of rows of a fragment."""
+    def _rows(self, side: Side, at: Placed | None, rows: Any, wanted: set[int | None] | None) -> list[Any]:
+        """All columns of rows of a fragment; null those that are not `wanted` (None: all are)."""
+        types = side.schema.types
         if at is None or not len(rows):
-            return [rowdiff.empty(t) for t in side.schema.types]
-        arrays = side.read(at, range(len(side.schema.names)))
-        return [rowdiff.pick(a, rows - at.start) for a in arrays]
+            return [rowdiff.empty(t) for t in types]
+        some = [i for i in range(len(types)) if wanted is None or i in wanted]
+        arrays = dict(zip(some, side.read(at, some), strict=True))
+        return [
+            rowdiff.pick(arrays[i], rows - at.start) if i in arrays else rowdiff.nulls(len(rows), t)
+            for i, t in enumerate(types)
+        ]
 
 
 def _runs(region: Region) -> Iterator[Region]:

@@ -87,6 +87,13 @@ def test_text_that_became_numbers_is_compared_value_by_value(odb: Odb) -> None:
     applied(odb, old, new)
 
 
+def test_types_that_know_no_cast(odb: Odb) -> None:
+    pair = pa.table({"id": [1, 2], "v": pa.array([[1, 2], None], pa.list_(pa.int8(), 2))})
+    one = pa.table({"id": [1, 2], "v": pa.array([[1], None], pa.list_(pa.int8(), 1))})
+    assert applied(odb, written(odb, pair, "id"), written(odb, one, "id")) == 1
+    assert applied(odb, written(odb, pair), written(odb, one.slice(0, 0))) == 2
+
+
 def test_a_changed_cell_is_told_with_both_rows(odb: Odb) -> None:
     before = pa.table({"id": [1, 2, 3], "x": [0.0, float("nan"), 1.5], "d": [date(2024, 1, 1)] * 3})
     after = pa.table({"id": [1, 2, 4], "x": [-0.0, float("nan"), 1.5], "d": [date(2024, 1, 1)] * 3})
