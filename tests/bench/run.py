@@ -162,7 +162,9 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--network-gb", type=float, default=1.0, help="GB of fragments to push and install")
-    parser.add_argument("--only", choices=("builds", "checks", "diff", "profiles", "formats", "files", "start", "network"))
+    parser.add_argument(
+        "--only", choices=("builds", "checks", "diff", "profiles", "formats", "files", "start", "network")
+    )
     options = parser.parse_args()
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="dpkg-bench-") as folder:
