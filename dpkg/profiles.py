@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dpkg import progress, tables
 from dpkg.arrow.profile import Part
-from dpkg.arrow.stats import stats_row
 from dpkg.arrow.tableprofile import SMALL, LeafProfile
 from dpkg.errors import Corrupt, Denied, DpkgError, NotFound
 from dpkg.index import child, read_node
@@ -88,15 +87,14 @@ def _make(odb: Odb, leaf: _Below, schema: Schema) -> list[ColumnProfile]:
     workers = tables.REMOTE_WORKERS if is_remote(odb.backend) else tables.WORKERS
 
     def read(entry: FragmentEntry) -> Part:
-        columns = tables.open_fragment(odb, entry, schema).read()
-        return Part(columns, stats_row(columns, schema), entry.rows, entry.bytes)
+        return tables.read_part(odb, entry, schema)
 
     with ThreadPoolExecutor(tables.WORKERS, thread_name_prefix="dpkg-profile") as pool:
         made = LeafProfile(schema, pool)
         for part in in_order(read, node.entries, workers):
             made.add(part)
             if leaf.bytes > _SOON:
-                progress.advance("profiled", part.rows, None, "rows")
+                progress.advance("profiled", part.entry.rows, None, "rows")
         return _kept(odb, leaf, made.finish())
 
 

@@ -19,7 +19,7 @@ from dpkg.arrow.normal import normalise
 from dpkg.arrow.profile import Part
 from dpkg.arrow.schema import Schema
 from dpkg.arrow.sort import check_key, sort_by_key
-from dpkg.arrow.stats import StatsRow, stats_batch, stats_schema
+from dpkg.arrow.stats import StatsRow, stats_batch, stats_row, stats_schema
 from dpkg.arrow.tableprofile import Columns, TableProfile
 from dpkg.errors import Corrupt, DpkgError, Format, Usage
 from dpkg.index import IndexBuilder, leaves, read_node
@@ -59,8 +59,8 @@ def write_table(
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="dpkg-fragment")
     try:
         index = _TableIndex(odb, canonical, pool)
-        for made in _encoded(odb, cutter.cut(plain), canonical, look(canonical) if look else None, pool):
-            index.add(made)
+        for made, known in _encoded(odb, cutter.cut(plain), canonical, look(canonical) if look else None, pool):
+            index.add(made, known)
             if progress:
                 progress(made.entry.rows)
         root = index.finish()
@@ -84,9 +84,9 @@ def plain_rows(
 
 def _encoded(
     odb: Odb, fragments: Iterable[Rows], schema: Schema, look: Look | None, pool: Executor
-) -> Iterator[fragment.Fragment]:
-    """Fragments stored by a few threads (Arrow and BLAKE3 release the GIL), handed back in order."""
-    pending: deque[Future[fragment.Fragment]] = deque()
+) -> Iterator[tuple[fragment.Fragment, bool]]:
+    """Fragments stored by a few threads (Arrow and BLAKE3 release the GIL), in order; and whether they were there before."""
+    pending: deque[Future[tuple[fragment.Fragment, bool]]] = deque()
     encodings = Encodings()
     start = 0
     for rows in fragments:
@@ -105,13 +105,14 @@ def _store(
     schema: Schema,
     encodings: Encodings | None = None,
     look: Callable[[fragment.Fragment], None] | None = None,
-) -> fragment.Fragment:
+) -> tuple[fragment.Fragment, bool]:
     made = fragment.make(rows, schema)
     if look:
         look(made)
-    if not odb.has_fragment(made.entry.oid):
+    known = odb.has_fragment(made.entry.oid)
+    if not known:
         odb.write_fragment_file(made.entry.oid, fragment.encode(made, schema, encodings))
-    return made
+    return made, known
 
 
 class _TableIndex:
@@ -121,13 +122,13 @@ class _TableIndex:
         self._odb = odb
         self._schema, self._stats_schema = schema, stats_schema(schema)
         self._rows: list[StatsRow] = []
-        self._profile = TableProfile(schema, pool)
+        self._profile = TableProfile(schema, pool, _Runs(odb, schema))
         self._profiled: tuple[int, Columns | None] = (0, None)  # of the leaf that is written next
         self._builder = IndexBuilder(FRAGMENTS, self._node, self._leaf)
 
-    def add(self, made: fragment.Fragment) -> None:
+    def add(self, made: fragment.Fragment, known: bool) -> None:
         self._rows.append(made.stats)
-        self._profile.add(Part(made.columns, made.stats, made.entry.rows, made.entry.bytes))
+        self._profile.add(Part(made.entry, made.columns, made.stats), known)
         self._builder.add(made.entry)
 
     def _leaf(self, count: int) -> Oid:
@@ -135,7 +136,7 @@ class _TableIndex:
         rows, self._rows = self._rows, []
         assert len(rows) == count
         self._profiled = self._profile.end_leaf()
-        return _store(self._odb, [stats_batch(rows, self._schema)], self._stats_schema).entry.oid
+        return _store(self._odb, [stats_batch(rows, self._schema)], self._stats_schema)[0].entry.oid
 
     def _node(self, data: bytes) -> Oid:
         oid = self._odb.write("node", data)
@@ -153,6 +154,33 @@ class _TableIndex:
         if self._profile.leaves > 1:
             self._keep(root.oid, root.rows, self._profile.finish())
         return root
+
+
+class _Runs:
+    """Profiles of runs of fragments, under the oid of the first one: of runs that did not change nothing is made again."""
+
+    def __init__(self, odb: Odb, schema: Schema) -> None:
+        self._odb, self._schema = odb, schema
+
+    def load(self, first: FragmentEntry) -> tuple[list[str], Columns] | None:
+        with suppress(DpkgError):
+            found = self._odb.backend.get(profile_key(coding.FORM, first.oid))
+            return coding.decode_run(found, len(self._schema.names))
+        return None
+
+    def keep(self, run: list[FragmentEntry], found: Columns) -> None:
+        data = coding.encode(found, sum(entry.rows for entry in run), [entry.oid for entry in run])
+        with suppress(DpkgError):  # it is of use, not needed
+            self._odb.backend.put(profile_key(coding.FORM, run[0].oid), data)
+
+    def read(self, entry: FragmentEntry) -> Part:
+        return read_part(self._odb, entry, self._schema)
+
+
+def read_part(odb: Odb, entry: FragmentEntry, schema: Schema) -> Part:
+    """A fragment that is stored, verified. Raises NotFound, Corrupt."""
+    columns = open_fragment(odb, entry, schema).read()
+    return Part(entry, columns, stats_row(columns, schema))
 
 
 def read_table_object(odb: Odb, oid: Oid) -> Table:

@@ -19,6 +19,7 @@ from dpkg.arrow.schema import Schema
 from dpkg.arrow.stats import StatsRow
 from dpkg.arrow.types import Type
 from dpkg.arrow.values import FLOATS, WIDTH, slots, string_offsets, width_of
+from dpkg.objects.node import FragmentEntry
 from dpkg.sketches.column import ColumnProfile, Measure, bounds
 from dpkg.sketches.distinct import Distinct
 from dpkg.sketches.frequent import MOST, Frequent, Value
@@ -36,12 +37,11 @@ _LISTS = ("list", "fixed_list", "map")
 
 
 class Part(NamedTuple):
-    """A fragment: its plain columns, their statistics, its row bytes."""
+    """A fragment: its name and size, its plain columns, their statistics."""
 
+    entry: FragmentEntry
     columns: list[pa.Array]
     stats: StatsRow
-    rows: int
-    bytes: int
 
 
 def profile(parts: Sequence[Part], schema: Schema) -> list[ColumnProfile]:

@@ -17,7 +17,7 @@ REQUIRES: frozenset[str] = frozenset()  # the requirements that this program kno
 FORMAT_KEY = "format"
 OBJECTS, FRAGMENTS, PACKS = "objects/", "fragments/", "packs/"
 CHECKED = "derived/checks/"  # and the oid of a fragment
-PROFILES = "derived/profiles/"  # and the number of a form, and the oid of a node
+PROFILES = "derived/profiles/"  # and the number of a form, and the oid of a node or fragment
 _SUFFIX, _PACK = ".parquet", ".pack"
 _MOST = 65536  # bytes of the format file that are read
 _DAMAGED = f'is this the folder of a store? its file \'{FORMAT_KEY}\' says {{"format":"{FORMAT}","requires":[]}}'
@@ -41,9 +41,9 @@ def place_of(oid: Oid, data: bytes) -> tuple[str, bytes]:
     return object_key(oid), data
 
 
-def profile_key(form: int, node: Oid) -> str:
-    """The key of the profile, in a form, of the rows below a node of a table's index."""
-    return f"{PROFILES}{form}/{node}"
+def profile_key(form: int, oid: Oid) -> str:
+    """The key of a profile in a form: of the rows below a node of a table's index, or of a run that begins with a fragment."""
+    return f"{PROFILES}{form}/{oid}"
 
 
 def pack_key(pack_id: Oid) -> str:

@@ -26,10 +26,10 @@ _MOST = 1 << 30  # bytes of what is compressed
 _DTYPES = ("<i8", "<u8", "<f8")
 
 
-def encode(columns: Sequence[ColumnProfile], rows: int) -> bytes:
-    """Profiles of all columns of `rows` rows."""
+def encode(columns: Sequence[ColumnProfile], rows: int, of: Sequence[str] = ()) -> bytes:
+    """Profiles of all columns of `rows` rows; `of` names the fragments where nothing else does."""
     arrays: list[Any] = []
-    head = {"form": FORM, "rows": rows, "columns": [_column(column, arrays) for column in columns]}
+    head = {"form": FORM, "rows": rows, "of": list(of), "columns": [_column(column, arrays) for column in columns]}
     body = (
         json.dumps(head, sort_keys=True, separators=(",", ":")).encode() + b"\n" + b"".join(a.tobytes() for a in arrays)
     )
@@ -39,6 +39,19 @@ def encode(columns: Sequence[ColumnProfile], rows: int) -> bytes:
 
 def decode(data: bytes, columns: int, rows: int) -> list[ColumnProfile]:
     """What `encode` was given. Raises Corrupt for anything else, another form, and what is of other rows or columns."""
+    head, found = _decode(data, columns)
+    if (head["rows"], head["of"]) != (rows, []):
+        raise Corrupt("a profile is of other rows")
+    return found
+
+
+def decode_run(data: bytes, columns: int) -> tuple[list[str], list[ColumnProfile]]:
+    """The names of fragments, and their profile. Raises Corrupt as `decode` does."""
+    head, found = _decode(data, columns)
+    return head["of"], found
+
+
+def _decode(data: bytes, columns: int) -> tuple[dict[str, Any], list[ColumnProfile]]:
     if len(data) < _HEAD.size + 32 or blake3(data[:-32]).digest() != data[-32:]:
         raise Corrupt("a profile is damaged")
     magic, length = _HEAD.unpack_from(data)
@@ -48,10 +61,10 @@ def decode(data: bytes, columns: int, rows: int) -> list[ColumnProfile]:
         body = zstandard.ZstdDecompressor().decompress(data[_HEAD.size : -32], max_output_size=length)
         end = body.index(b"\n") + 1
         head = json.loads(body[:end])
-        if (head["form"], head["rows"], len(head["columns"])) != (FORM, rows, columns):
-            raise Corrupt("a profile is of another form, or of other rows")
+        if (head["form"], len(head["columns"]), type(head["of"])) != (FORM, columns, list):
+            raise Corrupt("a profile is of another form")
         arrays = _Arrays(body, end)
-        return [_decoded(column, arrays) for column in head["columns"]]
+        return head, [_decoded(column, arrays) for column in head["columns"]]
     except (zstandard.ZstdError, ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError) as error:
         raise Corrupt(f"a profile is damaged: {error}") from None
 

@@ -163,6 +163,38 @@ def test_a_table_of_several_leaves_has_one_profile(
     assert stored(leafy.url) == found
 
 
+@pytest.mark.spec("PRO-2")
+@pytest.mark.parametrize("leaves", [False, True])
+def test_what_did_not_change_is_not_profiled_again(
+    leaves: bool, store: Any, other: Any, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs of fragments have profiles of their own; what comes out is as if all were made anew."""
+    from dpkg.arrow import boundaries, tableprofile
+    from dpkg.index import builder
+
+    looked: list[int] = []
+    real = tableprofile.profile
+
+    def profile(parts: Any, schema: Any) -> Any:
+        looked.append(sum(part.entry.rows for part in parts))
+        return real(parts, schema)
+
+    monkeypatch.setattr(tableprofile, "profile", profile)
+    monkeypatch.setattr(tableprofile, "RUN_ROWS", 1000)
+    monkeypatch.setattr(boundaries, "TARGET_BYTES", 1 << 12)
+    if leaves:
+        monkeypatch.setattr(builder, "splits", lambda level, key: level == 0 and key[0] < 8)
+    dpkg.build("acme/shop", str(source))
+    assert sum(looked) == ROWS
+    rows = pq.read_table(source)
+    pq.write_table(pa.concat_tables([rows.slice(0, 30_000), rows.slice(9, 1), rows.slice(30_000)]), source)
+    looked.clear()
+    dpkg.build("acme/shop", str(source))
+    assert 0 < sum(looked) < ROWS / 2
+    dpkg.build("acme/shop", str(source), store=other.url)
+    assert stored(other.url).items() <= stored(store.url).items()
+
+
 def test_an_installed_table_is_profiled_when_it_is_asked_for(
     dpk: Callable[..., Any], built: Any, other: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
