@@ -157,7 +157,7 @@ def test_a_rebuild_stores_new_fragments_only(src: Path, store: str) -> None:
     assert second.created
     after = stored(store)
     new = {key: size for key, size in after.items() if key not in before}
-    assert {key: after[key] for key in before} == before
+    assert all(after[key] == size for key, size in before.items() if not key.startswith("derived/"))
     data = sorted((size for key, size in new.items() if key.startswith("fragments/")), reverse=True)
     assert len(data) <= 4  # two of rows at most, the statistics
     assert len([key for key in new if key.startswith("objects/")]) <= 4  # table, leaf, tree, commit
