@@ -18,7 +18,7 @@ GROUP_ROWS = 1 << 16
 GROUP_BYTES, COLUMN_BYTES, MOST_BYTES = 32 << 20, 64 << 10, 128 << 20
 RUN_ROWS, _ENDS = 1 << 16, "0123"  # a run of fragments has so many rows at least, and ends where an oid begins thus
 SMALL = 128 << 10  # row bytes of a leaf; of one with fewer nothing is stored, as its rows are read as quickly
-_WORKING = 2  # groups at once
+_WORKING = 3  # groups at once
 
 Columns = list[ColumnProfile]
 
