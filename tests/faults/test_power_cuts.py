@@ -68,7 +68,7 @@ class Cuts:
 @pytest.mark.parametrize("name", EACH)
 def test_a_cut_at_every_operation(name: str, seeds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cuts, lost = Cuts(name, tmp_path, monkeypatch), 0
-    for n in range(1, cuts.total + 3, 2 if seeds == 1 else 1):
+    for n in range(1, cuts.total + 3, 3 if seeds == 1 else 1):
         if seeds > 1:
             monkeypatch.setattr(local, "_FEW", n % 3 * 12)  # all files at once, or one by one
             lost += cuts.at(n, disk.nothing_lasts) + cuts.at(n, disk.all_is_lost, again=True)

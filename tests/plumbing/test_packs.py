@@ -272,6 +272,7 @@ def limited(*args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(code, capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux" or not hasattr(resource, "RLIMIT_AS"), reason="limits of Linux")
 def test_packs_may_be_larger_than_memory(dpk: Callable[..., Any], store: Any) -> None:
     """600 MiB of blobs, and a frame that says that it has as much."""
