@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _HARMLESS = frozenset("\t\u00a0\u200c\u200d\u202f\u3000")  # not "printable" to Python, but plain spaces and joiners
 _LEAST = 12  # columns that a cell of a narrowed grid keeps
+CELL = 28  # columns of a value of a table, as people see it
 
 
 class Arg(NamedTuple):
@@ -140,6 +141,13 @@ def shorten(size: float) -> str:
         if size < 999.95 or unit == "TB":
             break
     return f"{size:.1f} {unit}"
+
+
+def cell(value: Any, most: int = CELL) -> str:
+    """A value of a table, a JSON value, as people see it: at most so many characters, null as a dot."""
+    text = "·" if value is None else value if isinstance(value, str) else str(value)
+    text = clean(text[: 2 * most].replace("\n", "⏎"))
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def count(n: int, noun: str, plural: str = "") -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dpkg.index.reader import check_depth, differing, tree_entries
+from dpkg.errors import NotFound
+from dpkg.index.reader import check_depth, differing, lookup, tree_entries
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, TreeEntry
 from dpkg.objects.table import Table
 from dpkg.objects.typetext import type_text
@@ -25,7 +26,7 @@ ADDED, REMOVED, CHANGED, RENAMED = "added", "removed", "changed", "renamed"
 
 @dataclass(frozen=True)
 class ColumnChange:
-    """One change of a schema: `what` is added, removed, retyped, moved or key."""
+    """One change of a schema: `what` is added, removed, renamed (as it seems: the values are alike), retyped, moved or key."""
 
     what: str
     column: str
@@ -51,6 +52,46 @@ class TableChange:
 
 
 @dataclass(frozen=True)
+class RowChange:
+    """A row that was removed, added or changed; rows are counted from 0.
+
+    `old` and `new` are its values before and after; of a changed row those by which rows are told apart, and of `cells`,
+    the columns that changed.
+    """
+
+    what: str
+    old_row: int | None
+    new_row: int | None
+    cells: tuple[str, ...]
+    old: dict[str, Any] | None
+    new: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class RowChanges:
+    """The rows that differ between two versions of a table. Without a key a changed row is one removed and one added."""
+
+    removed: int
+    added: int
+    changed: int
+    moved: int  # of those added, how many were removed elsewhere
+    cells: dict[str, int]  # in how many of the changed rows a column changed
+    head: tuple[RowChange, ...] = ()  # the first of them
+
+
+@dataclass(frozen=True)
+class BlobChange:
+    """How two versions of a file differ: of text the lines of a unified diff."""
+
+    kind: str  # text, binary, or large: too large to be compared
+    media: str | None  # its type, by its name
+    removed: int = 0
+    added: int = 0
+    lines: tuple[str, ...] = ()
+    more: int = 0  # lines of the diff that are left out
+
+
+@dataclass(frozen=True)
 class Change:
     """One name that differs. Rows and bytes are those of the whole entry, before and after."""
 
@@ -67,6 +108,11 @@ class Change:
     new_bytes: int
     metadata: bool = False  # its user metadata differs
     table: TableChange | None = None
+    row_changes: RowChanges | None = None  # where they were counted
+    blob: BlobChange | None = None
+
+
+Pair = tuple[str, TreeEntry | None, TreeEntry | None]
 
 
 def diff_trees(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid) -> list[Change]:
@@ -74,10 +120,15 @@ def diff_trees(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid) -> list[Change]:
 
     One removed and one added of the same oid are a rename.
     """
+    return diff_pairs(odb_a, odb_b, tree_pairs(odb_a, a, odb_b, b))
+
+
+def diff_pairs(odb_a: Odb, odb_b: Odb, pairs: Iterable[Pair]) -> list[Change]:
+    """What became of entries, by path, as `diff_trees` has it."""
     removed: dict[str, TreeEntry] = {}
     added: dict[str, TreeEntry] = {}
     changed: list[tuple[str, TreeEntry, TreeEntry]] = []
-    for path, old, new in tree_pairs(odb_a, a, odb_b, b):
+    for path, old, new in pairs:
         if old and new:
             changed.append((path, old, new))
         elif old:
@@ -147,9 +198,6 @@ def _change(odb_a: Odb, odb_b: Odb, path: str, old: TreeEntry, new: TreeEntry) -
     )
 
 
-Pair = tuple[str, TreeEntry | None, TreeEntry | None]
-
-
 def tree_pairs(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid, prefix: str = "", recursive: bool = True) -> Iterator[Pair]:
     """(path, old, new) of every entry that is not the same in two trees; None where there is none.
 
@@ -163,19 +211,51 @@ def tree_pairs(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid, prefix: str = "", recursi
         x, y, path = old.get(name), new.get(name), prefix + name
         if x == y:
             continue
-        if not recursive:
-            yield path, x, y
-        elif x and y and x.type == y.type == "tree":
-            if x.meta != y.meta:
-                yield path, x, y
-            yield from tree_pairs(odb_a, x.oid, odb_b, y.oid, path + "/")
-        elif x and y and "tree" not in (x.type, y.type):
-            yield path, x, y
+        if recursive:
+            yield from entry_pairs(odb_a, x, odb_b, y, path)
         else:
-            if x:
-                yield from ((p, e, None) for p, e in _below(odb_a, path, x))
-            if y:
-                yield from ((p, None, e) for p, e in _below(odb_b, path, y))
+            yield path, x, y
+
+
+def pairs_at(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid, path: str) -> Iterator[Pair]:
+    """As `tree_pairs`, of what is at a path of both trees. Raises NotFound if it is in neither."""
+    found: list[TreeEntry | None] = []
+    for odb, tree in ((odb_a, a), (odb_b, b)):
+        try:
+            found.append(lookup(odb, tree, path))
+        except NotFound:
+            if found == [None]:
+                raise
+            found.append(None)
+    yield from entry_pairs(odb_a, found[0], odb_b, found[1], path)
+
+
+def all_pairs(odb: Odb, tree: Oid) -> Iterator[Pair]:
+    """As `tree_pairs`, of a tree that there was nothing before."""
+    return entry_pairs(odb, None, odb, TreeEntry("", "tree", tree, 0), "")
+
+
+def apart(paths: Iterable[str]) -> list[str]:
+    """Paths without those that are below others of them."""
+    wanted = list(dict.fromkeys(p.strip("/") for p in paths))
+    return [p for p in wanted if not any(p.startswith(f"{q}/") for q in wanted)]
+
+
+def entry_pairs(odb_a: Odb, x: TreeEntry | None, odb_b: Odb, y: TreeEntry | None, path: str) -> Iterator[Pair]:
+    """(path, old, new) of two entries, or of what is below them where they are folders; their names do not matter."""
+    if x and y and (x.type, x.oid, x.meta) == (y.type, y.oid, y.meta):
+        return
+    if x and y and x.type == y.type == "tree":
+        if x.meta != y.meta:
+            yield path, x, y
+        yield from tree_pairs(odb_a, x.oid, odb_b, y.oid, path and f"{path}/")
+    elif x and y and "tree" not in (x.type, y.type):
+        yield path, x, y
+    else:
+        if x:
+            yield from ((p, e, None) for p, e in _below(odb_a, path, x))
+        if y:
+            yield from ((p, None, e) for p, e in _below(odb_b, path, y))
 
 
 def _below(odb: Odb, path: str, entry: TreeEntry) -> Iterator[tuple[str, TreeEntry]]:
@@ -184,7 +264,7 @@ def _below(odb: Odb, path: str, entry: TreeEntry) -> Iterator[tuple[str, TreeEnt
         return
     check_depth(f"{path}/", entry.oid)
     for child in tree_entries(odb, entry.oid):
-        yield from _below(odb, f"{path}/{child.name}", child)
+        yield from _below(odb, f"{path}/{child.name}" if path else child.name, child)
 
 
 def diff_tables(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid) -> TableChange:

@@ -10,7 +10,7 @@ DpkgError (1)
 ├── Storage (8)        the place itself fails: permission, disk full, network
 ├── CheckFailed (9)    a check on the data says no
 └── Denied (10)        not allowed
-Ctrl-C ends with 130, a closed pipe with 141.
+'dpk diff --fail-on' ends with 11, Ctrl-C with 130, a closed pipe with 141.
 """
 
 

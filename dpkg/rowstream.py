@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dpkg.errors import Usage
+from dpkg.store.local import failure
 
 if TYPE_CHECKING:
     from dpkg.oid import Oid
@@ -55,8 +58,28 @@ def pick(given: Sequence[str], names: Sequence[str]) -> list[str] | None:
 
 def show(rows: Rows) -> Iterator[bytes]:
     """The bytes to print. Raises Usage for a binary format on a terminal."""
-    if rows.format in _BINARY and sys.stdout.isatty():
-        raise Usage(
-            f"{rows.format} is binary, and this is a terminal", "send it to a file or a pipe, or give --format csv"
-        )
+    refuse_terminal(rows.format)
     yield from rows.chunks()
+
+
+def refuse_terminal(format: str) -> None:
+    """Raises Usage for a binary format on a terminal."""
+    if format in _BINARY and sys.stdout.isatty():
+        raise Usage(f"{format} is binary, and this is a terminal", "send it to a file or a pipe, or give --format csv")
+
+
+def write_whole(path: str, chunks: Iterable[bytes]) -> None:
+    """Write a file, which is there when it is whole, in place of what was there. Raises Storage."""
+    part = f"{path}.{os.getpid()}.part"
+    try:
+        try:
+            with open(part, "wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                os.remove(part)
+            raise
+    except OSError as error:
+        raise failure(error, "write", path) from error

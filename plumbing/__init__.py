@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from dpkg.plumbing._apply_diff import apply_diff as apply_diff
     from dpkg.plumbing._cat_fragment import cat_fragment as cat_fragment
     from dpkg.plumbing._cat_object import cat_object as cat_object
     from dpkg.plumbing._check_ref_format import check_ref_format as check_ref_format
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from dpkg.plumbing._write_tree import write_tree as write_tree
 
 __all__ = [
+    "apply_diff",
     "cat_fragment",
     "cat_object",
     "check_ref_format",

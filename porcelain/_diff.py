@@ -1,156 +1,229 @@
-"""`dpk diff`: what changed between two revisions."""
+"""`dpk diff`: what changed between two revisions, or would be by a build."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dpkg.command import STORE, Arg, Command, count, grid, shorten
-from dpkg.errors import NotFound, Usage
-from dpkg.names import Expr, is_range, parse_expr, parse_range
+from dpkg.command import STORE, Arg, Command, Opt, grid
+from dpkg.errors import Usage
 from dpkg.repository import Repository
+from dpkg.rowstream import refuse_terminal, write_whole
 
 if TYPE_CHECKING:
     from dpkg.command import Shown
-    from dpkg.comparing import Change, TableChange
-    from dpkg.oid import Oid
+    from dpkg.comparing import Change
+    from dpkg.diffing.review import Tables
+    from dpkg.diffing.sides import Side, Sides
+
+DIFFERS = 11  # the exit code of --fail-on (spec/cli.md)
+
 
 COMMAND = Command(
     "diff",
-    "Show what changed: entries added, removed, changed, renamed; schemas, rows, and how much of the data is new.",
+    "Show what changed: entries added, removed, changed, renamed; lines of texts, schemas and rows of tables.",
     (
         Arg(
             "a",
-            "owner/name (its last two commits), owner/name@revision, or owner/name@v1..v2",
+            "owner/name (its last two commits), owner/name[@revision][/path], or owner/name@v1..v2",
             metavar="OLD",
-            completes="commit",
+            completes="expr",
         ),
-        Arg("b", "owner/name[@revision]", metavar="NEW", optional=True, completes="commit"),
+        Arg(
+            "b",
+            "owner/name[@revision][/path], or files that have not been built: ./src",
+            metavar="NEW",
+            optional=True,
+            completes="expr",
+        ),
+        Arg("paths", "only what is at or below these", metavar="PATH", optional=True, many=True),
+        Opt("-n --rows", "changed rows of each table and lines of each text; counts all rows", str, "N|all"),
+        Opt("--stat", "a line for each change"),
+        Opt("--name-only", "only the paths"),
+        Opt(
+            "--format",
+            "all rows of one table that differ: for other tools as csv, json (lines) or daff, for 'dpk apply-diff' as arrow or parquet",
+            str,
+            "FORMAT",
+            ("csv", "json", "arrow", "parquet", "daff"),
+        ),
+        Opt("-o --output", "write them to a file", str, "FILE", completes="file"),
+        Opt("--from", "the remote that OLD is read from, without installing it", str, "REMOTE", completes="remote"),
+        Opt("--to", "the remote that NEW is read from", str, "REMOTE", completes="remote"),
+        Opt(
+            "--fail-on",
+            "end with 11 if there is such a change: schema (a table gone, or with other columns or key), any",
+            str,
+            "WHAT",
+            ("schema", "any"),
+        ),
         STORE,
     ),
-    details="Only indexes are read, in proportion to the change, and no data. A rename is an entry gone and one new of the same oid.",
+    epilog="After a range every argument is a PATH. NEW is files where it begins with ./, ../, / or ~, or is a name without a slash\n"
+    "that is there; they are compiled as 'dpk build' would do it, and nothing is published or kept.",
+    details="Entries and schemas come from indexes alone, in proportion to what changed. A rename is an entry gone and one new of the "
+    "same oid; a column seems renamed where one came and one went of the same type whose first values are nearly the same.\n"
+    "Rows are compared unasked where the fragments that changed have at most 64 MB of rows, all tables together, the smallest first, and "
+    "the stores are folders: then 5 rows of each table are shown, else what --rows asks for. Tables with a key are compared by it, and "
+    "changed cells are shown old → new; without one a changed row is one removed and one added.\n"
+    "Of texts of up to 1 MB there is a unified diff, of which 40 lines are shown unasked.\n"
+    "The rows of --format come as they are found, in little memory: _change is added, removed or changed, _old_row and _new_row count from "
+    "0, _cells names the columns that changed, and old.X and new.X are a column before and after (spec/cli.md). They are an edit script: "
+    "'dpk apply-diff' makes the new table of the old one, to the last bit.",
     examples=(
         ("Show what the newest commit changed:", "dpk diff acme/shop"),
-        ("Between two tags:", "dpk diff acme/shop@v1..v2"),
-        ("Print the paths that changed:", "dpk diff acme/shop --json | jq -r '.changes[].path'"),
+        ("Between two tags, one table, every row that differs:", "dpk diff acme/shop@v1..v2 sales --rows all"),
+        ("What a build would change:", "dpk diff acme/shop ./src"),
+        ("What installing would bring:", "dpk diff acme/shop --to origin"),
+        ("All cells that changed, for a spreadsheet:", "dpk diff acme/shop@v1..v2 sales --format csv -o changes.csv"),
+        ("Stop a pipeline if columns changed:", "dpk diff acme/shop ./src --stat --fail-on schema"),
+        ("Print the paths that changed:", "dpk diff acme/shop --name-only"),
     ),
-    see=("log", "ls-tree"),
+    see=("log", "diff-tree", "apply-diff"),
+    json=2,
 )
 
 
 @dataclass(frozen=True)
-class Side:
-    """One side of a diff."""
+class Written:
+    """A file with all rows of a table that differ."""
 
-    package: str
-    revision: str
-    commit: Oid
-    tophash: Oid
+    file: str
+    format: str
+    path: str  # the table
+    removed: int
+    added: int
+    changed: int
 
 
 @dataclass(frozen=True)
 class Diff:
-    """What differs between two trees; empty `changes` where they are equal."""
+    """What differs between two sides; empty `changes` where they are equal."""
 
     old: Side
     new: Side
     changes: tuple[Change, ...]
+    written: Written | None = None
+    sides: Sides | None = field(default=None, repr=False, compare=False)
+    form: str = field(default="", repr=False)
+    chunks: Iterator[bytes] | None = field(default=None, repr=False, compare=False)
+    fail_on: str | None = field(default=None, repr=False)
+
+    @property
+    def tables(self) -> Tables:
+        """The row diffs of the tables that changed, by path: `batches()` of each are all rows that differ."""
+        from dpkg.diffing.review import Tables
+
+        assert self.sides is not None
+        return Tables(self.sides.old.odb, self.sides.new.odb, self.changes)
+
+    @property
+    def exit_code(self) -> int:
+        from dpkg.diffing.review import reaches
+
+        return DIFFERS if self.fail_on and reaches(self.changes, self.fail_on) else 0
 
 
-def diff(a: str, b: str | None = None, *, store: str | None = None) -> Diff:
-    """Compare two revisions: `A@v1..v2`, two expressions, or a package's last two commits. Raises NotFound, Usage."""
-    from dpkg.comparing import diff_trees
+def diff(
+    a: str,
+    b: str | None = None,
+    paths: Sequence[str] = (),
+    *,
+    rows: str | None = None,
+    stat: bool = False,
+    name_only: bool = False,
+    format: str | None = None,
+    output: str | None = None,
+    from_: str | None = None,
+    to: str | None = None,
+    fail_on: str | None = None,
+    store: str | None = None,
+) -> Diff:
+    """Compare two sides: `A@v1..v2`, two expressions, an expression and files, or a package's last two commits.
 
-    repository = Repository(store)
-    old, new = _sides(repository, a, b)
-    return Diff(old, new, tuple(diff_trees(repository.odb, old.tophash, repository.odb, new.tophash)))
+    `rows`, a number or `"all"`, says how many rows of each table and lines of each text are in the result; None: what is cheap.
+    With `format` all rows of one table that differ are written to `output`, or are the result's `chunks`.
+    Raises NotFound, Usage, and for files what `build` raises.
+    """
+    from dpkg.diffing.review import LEVELS, review
+    from dpkg.diffing.sides import open_sides
+
+    most = _most(rows)
+    if fail_on is not None and fail_on not in LEVELS:
+        raise Usage(f"'{fail_on}' is nothing that a diff can fail on", f"one of: {', '.join(LEVELS)}")
+    if bool(stat) + bool(name_only) + bool(format) > 1:
+        raise Usage("--stat, --name-only and --format are forms of one thing", "give one of them")
+    if output is not None and format is None:
+        raise Usage("--output is for the rows of --format", "give --format csv, json, daff, arrow or parquet")
+    sides = open_sides(Repository(store), a, b, paths, from_, to)
+    found = sides.changes()
+    if format is not None:
+        return _rows(sides, found, format, output, fail_on)
+    if not name_only:
+        found = review(sides.old.odb, sides.new.odb, found, most, asked=rows is not None)
+    form = "stat" if stat else "names" if name_only else ""
+    return Diff(sides.old.side, sides.new.side, tuple(found), None, sides, form, None, fail_on)
 
 
-def _sides(repository: Repository, a: str, b: str | None) -> tuple[Side, Side]:
-    if b is not None:
-        if is_range(a) or is_range(b):
-            raise Usage(f"'{a if is_range(a) else b}' is a range already", "write one range, or two expressions")
-        return _side(repository, parse_expr(a))[0], _side(repository, parse_expr(b))[0]
-    if is_range(a):
-        span = parse_range(a)
-        ends = (Expr(span.package, end, span.path) for end in (span.start, span.end))
-        old, new = (_side(repository, end)[0] for end in ends)
-        return old, new
-    expr = parse_expr(a)
-    new, parents = _side(repository, expr)
-    if not parents:
-        hint = f"see 'dpk show {a}'"
-        raise NotFound(f"'{a}' is the first commit of its package, there is nothing to compare it with", hint)
-    return _side(repository, Expr(expr.package, f"{new.revision}~1", expr.path))[0], new
+def _most(rows: str | None) -> int | None:
+    """How many rows; None: all, or it was not asked."""
+    if rows in (None, "all"):
+        return None
+    try:
+        most = int(str(rows))
+    except ValueError:
+        most = -1
+    if most < 0:
+        raise Usage(f"'{rows}' is no number of rows", "give a number, or 'all'")
+    return most
 
 
-def _side(repository: Repository, expr: Expr) -> tuple[Side, tuple[Oid, ...]]:
-    """A side, and its commit's parents."""
-    if expr.path is not None:
-        hint = f"the diff is of whole packages: dpk diff {expr.package}"
-        raise Usage(f"'{expr}' names a part of a package", hint)
-    _, oid, commit = repository.resolve(expr)
-    return Side(expr.package, expr.revision or "latest", oid, commit.tree), commit.parents
+def _rows(sides: Sides, found: list[Change], format: str, output: str | None, fail_on: str | None) -> Diff:
+    """The diff of one table's rows, on its way to a file."""
+    from dpkg.diffing import patch
+    from dpkg.diffing.review import one_table
+
+    if format not in patch.FORMATS:
+        raise Usage(f"'{format}' is not a format", f"formats: {', '.join(patch.FORMATS)}")
+    path, old, new = one_table(sides, found)
+    head, made = patch.make(sides.old.odb, old, sides.new.odb, new)
+    chunks, written = patch.chunks(head, made, format), None
+    if output is not None:
+        write_whole(output, chunks)
+        s = made.summary
+        written = Written(output, format, path, s.removed, s.added, s.changed)
+    rest = chunks if output is None else None
+    return Diff(sides.old.side, sides.new.side, tuple(found), written, sides, format, rest, fail_on)
 
 
 def render(result: Diff) -> Iterator[Shown]:
-    old, new = result.old, result.new
+    from dpkg.diffing import shown
+
+    if result.chunks is not None:
+        refuse_terminal(result.form)
+        yield from result.chunks
+        return
+    if w := result.written:
+        counts = ", ".join(
+            f"{n:,} {what}" for n, what in ((w.added, "added"), (w.removed, "removed"), (w.changed, "changed"))
+        )
+        yield f"wrote the rows of {w.path} that differ to {w.file}: {counts}"
+        return
+    if result.form == "names":
+        yield from shown.names(result.changes)
+        return
     yield from grid(
-        [(sign, ("bold", f"{s.package}@{s.revision}"), s.commit[:12]) for sign, s in (("from", old), ("to", new))]
+        [
+            (sign, ("bold", str(s)), s.commit[:12] if s.commit else "not built")
+            for sign, s in (("from", result.old), ("to", result.new))
+        ],
+        give="1",
     )
     yield ""
     if not result.changes:
-        yield "no difference: the tophashes are equal"
-        return
-    for change in result.changes:
-        yield from _change(change)
-    counts = {what: sum(c.what == what for c in result.changes) for what in ("added", "removed", "changed", "renamed")}
-    yield ""
-    yield ", ".join(f"{n:,} {what}" for what, n in counts.items() if n)
-
-
-_STYLE = {"added": ("green", "+"), "removed": ("red", "-"), "changed": ("yellow", "~"), "renamed": ("blue", ">")}
-
-
-def _change(c: Change) -> Iterator[Shown]:
-    style, sign = _STYLE[c.what]
-    paths = [c.old_path, f"→ {c.path}"] if c.old_path else [c.path]
-    said = ", ".join([*_said(c), *(["metadata changed"] if c.metadata else [])])
-    named = [(style, path) for path in paths]
-    yield from grid([((style, f"{sign} {c.type:<5}"), *named, said)], give=range(1, 1 + len(named)))
-    if c.table:
-        yield from _table(c.table)
-
-
-def _said(c: Change) -> Iterator[str]:
-    """What there is to say of a change in a line."""
-    if c.what == "added":
-        yield f"{count(c.new_rows, 'row')}, {shorten(c.new_bytes)}" if c.type == "table" else shorten(c.new_bytes)
-    elif c.what == "removed":
-        yield f"{count(c.old_rows, 'row')}, {shorten(c.old_bytes)}" if c.type == "table" else shorten(c.old_bytes)
-    elif c.what == "changed" and c.old_type != c.type:
-        yield f"was a {c.old_type}"
-    elif c.what == "changed" and c.table is None:
-        if c.old_oid != c.new_oid:
-            yield f"{shorten(c.old_bytes)} → {shorten(c.new_bytes)}"
-    elif c.what == "changed" and c.old_rows == c.new_rows:
-        yield f"{count(c.new_rows, 'row')} as before"
-    elif c.what == "changed":
-        yield f"{c.old_rows:,} → {count(c.new_rows, 'row')} ({c.new_rows - c.old_rows:+,})"
-
-
-_COLUMN = {"added": ("green", "+"), "removed": ("red", "-"), "retyped": ("yellow", "~"), "moved": ("yellow", "~")}
-
-
-def _table(t: TableChange) -> Iterator[Shown]:
-    for s in t.schema:
-        if s.what == "key":
-            yield (("yellow", "    ~ key  "), f"{s.old or 'none'} → {s.new or 'none'}")
-            continue
-        style, sign = _COLUMN[s.what]
-        said = f"{s.old} → {s.new}" if s.old and s.new else s.old or s.new
-        yield ((style, f"    {sign} column {s.column}  "), f"place {said}" if s.what == "moved" else said)
-    total = count(t.fragments_kept + t.fragments_added, "fragment")
-    new, gone = f"{t.fragments_added:,} of {total} new ({shorten(t.bytes_added)})", f"{t.fragments_removed:,} gone"
-    yield f"    {new}, {gone} ({shorten(t.bytes_removed)})"
+        yield "no difference" + (": the tophashes are equal" if result.old.tophash == result.new.tophash else "")
+    elif result.form == "stat":
+        yield from shown.stat(result.changes)
+    else:
+        yield from shown.shown(result.changes)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt, when
-from dpkg.errors import Usage
+from dpkg.errors import NotFound, Usage
 from dpkg.names import parse_expr
 from dpkg.parts import InPart
 from dpkg.repository import MAIN, Repository
 
 if TYPE_CHECKING:
     from dpkg.command import Shown
+    from dpkg.comparing import Change
     from dpkg.oid import Oid
     from dpkg.parts import Part
 
@@ -25,11 +26,21 @@ COMMAND = Command(
         Arg("expr", "owner/name[@revision]", metavar="PACKAGE", completes="commit"),
         Opt("-n --max-count", "at most N commits", int, "N"),
         Opt("--oneline", "a line for each commit", view=True),
+        Opt("--stat", "what each commit changed, a line for each entry"),
+        Opt(
+            "-p --patch",
+            "only commits that changed what is at or below a path, with what changed there; may be given more than once",
+            str,
+            "PATH",
+            many=True,
+        ),
         STORE,
     ),
-    details="The history is that of the data: each commit and its parents. Who moved a branch and when is in the ref log.",
+    details="The history is that of the data: each commit and its parents. Who moved a branch and when is in the ref log.\n"
+    "What a commit changed is compared with its first parent, as 'dpk diff' does it.",
     examples=(
         ("Show the history of a package:", "dpk log acme/shop"),
+        ("Show when and how a table changed:", "dpk log acme/shop -p sales"),
         ("The last three commits up to a tag, a line each:", "dpk log acme/shop@v1 -n 3 --oneline"),
     ),
     see=("show", "diff", "tag"),
@@ -53,10 +64,22 @@ class Entry:
     refs: tuple[str, ...]
     cut: str | None = None
     parts: tuple[str, ...] = ()
+    changes: tuple[Change, ...] | None = None  # with --stat and --patch; null where the commit before is not here
+    stat: bool = field(default=False, repr=False)
 
 
-def log(expr: str, *, max_count: int | None = None, store: str | None = None) -> Iterator[Entry]:
-    """The commits that a revision reaches, newest first, read as they are asked for. Raises NotFound, Usage."""
+def log(
+    expr: str,
+    *,
+    max_count: int | None = None,
+    stat: bool = False,
+    patch: Sequence[str] = (),
+    store: str | None = None,
+) -> Iterator[Entry]:
+    """The commits that a revision reaches, newest first, read as they are asked for; with `patch` those that changed these paths.
+
+    Raises NotFound, Usage.
+    """
     if max_count is not None and max_count < 0:
         raise Usage("a number of commits is not negative")
     parsed = parse_expr(expr)
@@ -70,7 +93,23 @@ def log(expr: str, *, max_count: int | None = None, store: str | None = None) ->
         if not e.parts:
             raise
         return islice(_in_part(repository, e.parts), max_count)
-    return _entries(repository, parsed.package, start, max_count)
+    paths = (patch,) if isinstance(patch, str) else tuple(patch)
+    entries = _entries(repository, parsed.package, start, None if paths else max_count)
+    return islice(_compared(repository, entries, stat, paths), max_count) if stat or paths else entries
+
+
+def _compared(repository: Repository, entries: Iterator[Entry], stat: bool, paths: tuple[str, ...]) -> Iterator[Entry]:
+    """The entries with what changed, of `paths` only those in which they did."""
+    from dpkg.diffing.history import commit_changes
+
+    there = not paths
+    for e in entries:
+        changes = commit_changes(repository, e.commit, paths)
+        there |= bool(changes)
+        if changes or not paths:
+            yield replace(e, changes=None if changes is None else tuple(changes), stat=stat)
+    if not there:
+        raise NotFound(f"no commit has {' or '.join(repr(p) for p in paths)}", "see 'dpk ls PACKAGE'")
 
 
 def _in_part(repository: Repository, parts: Sequence[Part]) -> Iterator[Entry]:
@@ -99,28 +138,38 @@ def _entries(repository: Repository, package: str, start: Oid, most: int | None)
 
 def render(result: Iterator[Entry], oneline: bool = False) -> Iterator[Shown]:
     for n, e in enumerate(result):
-        refs = f" ({', '.join(e.refs)})" if e.refs else ""
         part = f"(only {', '.join(e.parts)} of it was installed, and its history is not here)" if e.parts else ""
         if oneline:
+            refs = f" ({', '.join(e.refs)})" if e.refs else ""
             yield (("yellow", e.commit[:12]), ("green", refs), " ", e.message.splitlines()[0] if e.message else "")
-            if part:
-                yield (("dim", part),)
-            if e.cut:
-                yield (("dim", e.cut),)
+            yield from _changes(e)
+            yield from ((("dim", text),) for text in (part, e.cut) if text)
             continue
         if n:
             yield ""
-        yield (("yellow", f"commit {e.commit}"), ("green", refs))
-        yield f"tophash {e.tophash}"
-        yield f"Author: {e.author}"
-        yield f"Date:   {when(e.time)}"
-        if e.message:
+        yield from _commit(e)
+        if e.changes:
             yield ""
-            for text in e.message.splitlines():
-                yield f"    {text}".rstrip()
-        if part:
-            yield ""
-            yield (("dim", part),)
-        if e.cut:
-            yield ""
-            yield (("dim", e.cut),)
+            yield from _changes(e)
+        for text in (part, e.cut):
+            if text:
+                yield ""
+                yield (("dim", text),)
+
+
+def _commit(e: Entry) -> Iterator[Shown]:
+    yield (("yellow", f"commit {e.commit}"), ("green", f" ({', '.join(e.refs)})" if e.refs else ""))
+    yield f"tophash {e.tophash}"
+    yield f"Author: {e.author}"
+    yield f"Date:   {when(e.time)}"
+    if e.message:
+        yield ""
+        for text in e.message.splitlines():
+            yield f"    {text}".rstrip()
+
+
+def _changes(e: Entry) -> Iterator[Shown]:
+    if e.changes:
+        from dpkg.diffing import shown
+
+        yield from (shown.stat if e.stat else shown.shown)(e.changes)

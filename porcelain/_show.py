@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dpkg.command import STORE, Arg, Command, Opt, clean, count, elide, grid, shorten, when
+from dpkg.command import CELL, STORE, Arg, Command, Opt, cell, count, elide, grid, shorten, when
 from dpkg.errors import Usage
 from dpkg.histograms import profile_grid
 from dpkg.porcelain._ls import Item, item, item_row
@@ -46,7 +46,7 @@ COMMAND = Command(
     ),
     see=("ls", "log", "cat-object"),
 )
-_ENTRIES, _COLUMNS, _CELL = 40, 200, 28  # for people: entries, columns, and the width of a cell
+_ENTRIES, _COLUMNS = 40, 200  # for people
 _READ = 16 << 20  # row bytes that are read unasked for a profile
 _TEXT = 1 << 16  # bytes of a file that are looked at
 _NUMBERS = ("int", "uint", "float", "decimal")
@@ -241,13 +241,7 @@ def _render_blob(result: Shown) -> Iterator[Parts]:
 def _head(result: Shown) -> list[Grid]:
     """The first rows; on a narrow terminal the last columns are left out."""
     columns = result.columns[:_COLUMNS]
-    rows: list[tuple[Any, ...]] = [tuple(("cyan", elide(c.name, _CELL)) for c in columns)]
-    rows += [tuple(_cell(row[c.name]) for c in columns) for row in result.head]
+    rows: list[tuple[Any, ...]] = [tuple(("cyan", elide(c.name, CELL)) for c in columns)]
+    rows += [tuple(cell(row[c.name]) for c in columns) for row in result.head]
     right = [i for i, c in enumerate(columns) if c.type.startswith(_NUMBERS)]
     return grid(rows, right=right, drop=True)
-
-
-def _cell(value: Any) -> str:
-    text = "·" if value is None else value if isinstance(value, str) else str(value)
-    text = clean(text[: 2 * _CELL].replace("\n", "⏎"))
-    return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"

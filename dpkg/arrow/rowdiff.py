@@ -141,6 +141,12 @@ def change_batch(
     return pa.RecordBatch.from_arrays([*head, *columns], schema=schema.plain)
 
 
+def cell_counts(batch: pa.RecordBatch) -> dict[str, int]:
+    """In how many rows of a batch of a row diff a column changed."""
+    cells = batch.column(batch.schema.get_field_index(CELLS))
+    return {str(c["values"]): c["counts"].as_py() for c in pc.value_counts(pc.list_flatten(cells))}
+
+
 def read_head(batch: pa.RecordBatch) -> tuple[Any, Any, Any]:
     """Of a plain batch of a row diff: what happened (a place in KINDS, else -1), the old row and the new (-1: none)."""
     kinds = pc.index_in(batch.column(0), pa.array(KINDS)).fill_null(-1).to_numpy(zero_copy_only=False)

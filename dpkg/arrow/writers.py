@@ -177,14 +177,17 @@ def _csv(batches: Iterable[pa.RecordBatch], schema: pa.Schema, delimiter: str) -
         yield _data(_join([*parts[:-1], "\n"]))
 
 
+def texts(array: pa.Array) -> pa.Array:
+    """Each value as text, as in CSV without quotes; nulls stay."""
+    array = _plain(array)
+    return pc.if_else(array.is_valid(), _json(array), None) if _t.is_nested(array.type) else _texts(array)
+
+
 def _csv_cells(array: pa.Array, delimiter: str, what: str) -> pa.Array:
     array = _plain(array)
-    if _t.is_nested(array.type):
-        texts = pc.if_else(array.is_valid(), _json(array), None)
-        return pc.fill_null(_quoted(texts, delimiter, what), "")
-    texts = _texts(array)
-    quotable = _t.is_string(array.type) or _is_binary(array.type)
-    return pc.fill_null(_quoted(texts, delimiter, what) if quotable else texts, "")
+    made = texts(array)
+    quotable = _t.is_nested(array.type) or _t.is_string(array.type) or _is_binary(array.type)
+    return pc.fill_null(_quoted(made, delimiter, what) if quotable else made, "")
 
 
 def _quoted(texts: pa.Array, delimiter: str, what: str) -> pa.Array:

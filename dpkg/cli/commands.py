@@ -15,7 +15,7 @@ TABLE: dict[str, dict[str, str]] = {
         "ls": "list packages, or what is in one",
         "show": "show a package, table or file",
         "log": "show a package's history",
-        "diff": "show what changed between two revisions",
+        "diff": "show what changed between two revisions, or would be",
     },
     "share": {
         "push": "send a package to another store",
@@ -42,6 +42,7 @@ TABLE: dict[str, dict[str, str]] = {
         "verify-pack": "check packs, and list what is in them",
         "unpack-objects": "store the objects of a pack one by one",
         "write-table": "store a table from a file or stdin",
+        "apply-diff": "store the table that a row diff makes of another",
         "read-table": "print the rows of a table",
         "ls-fragments": "list the fragments of a table",
         "cat-fragment": "print the rows of a fragment",

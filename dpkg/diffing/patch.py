@@ -7,7 +7,8 @@ old table's rows in order, without those removed, with those added where `_new_r
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,15 +22,15 @@ from dpkg.diffing.columns import Column, matched
 from dpkg.diffing.regions import Placed
 from dpkg.diffing.rows import RowDiff
 from dpkg.diffing.side import Columns, Side
-from dpkg.errors import Usage
+from dpkg.errors import Format, Usage
 from dpkg.index import fragment_entries
+from dpkg.oid import Oid
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
-    from dpkg.oid import Oid
 
 _HINT = "apply it to the table that it was made from"
 
@@ -43,6 +44,31 @@ class Head:
     schema: list[Any]  # as in the table object
     key: tuple[str, ...]
     renamed: dict[str, str]
+
+
+FORMATS = ("csv", "json", "arrow", "parquet", "daff")  # in which patches are written
+APPLIED = ("arrow", "parquet")  # those that hold every value of every type, and the head
+
+
+def chunks(head: Head, diff: RowDiff, format: str) -> Iterator[bytes]:
+    """A patch as a file, in pieces, as it is found. Raises Format for what the format cannot hold."""
+    from dpkg.arrow import patchfile
+
+    old, new = diff.old.schema, diff.new.schema
+    return patchfile.to_chunks(asdict(head), old, new, diff.batches(), diff.schema, format)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[tuple[Head, Iterator[pa.RecordBatch]]]:
+    """A patch in a file of one of the formats APPLIED. Raises NotFound, Format."""
+    from dpkg.arrow import patchfile
+
+    with patchfile.opened(path) as (said, batches):
+        try:
+            head = Head(Oid(said["old"]), Oid(said["new"]), said["schema"], tuple(said["key"]), dict(said["renamed"]))
+        except (KeyError, TypeError, ValueError):
+            raise Format(f"the row diff '{path}' does not say what it is between", "make it again") from None
+        yield head, batches
 
 
 def make(odb_a: Odb, old: Table, odb_b: Odb, new: Table) -> tuple[Head, RowDiff]:

@@ -38,6 +38,7 @@ def exit_codes() -> Iterator[tuple[int, str, str]]:
     yield 1, "DpkgError", "a bug in dpkg"
     for family, code, said in re.findall(r"^[├└]── (\w+) \((\d+)\) +(.*)$", errors.__doc__ or "", re.MULTILINE):
         yield int(code), family, said
+    yield 11, "", "'dpk diff --fail-on': there is such a difference"
     yield 130, "Interrupted", "Ctrl-C"
     yield 141, "", "nobody reads the output any more, as in 'dpk log … | head -1'"
 

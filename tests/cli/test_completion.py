@@ -83,7 +83,7 @@ def test_packages_revisions_and_paths(dpk: Callable[..., Any], full: Any) -> Non
     assert offered(dpk, "show", "acme/sales@v") == ["acme/sales@v1", "acme/sales@v1/"]
     assert offered(dpk, "log", "acme/sales@v") == ["acme/sales@v1"]
     assert offered(dpk, "diff", "acme/sales@v1..l") == ["acme/sales@v1..latest"]
-    assert offered(dpk, "diff", "acme/sales", "acme/st") == ["acme/stock", "acme/stock@"]
+    assert offered(dpk, "diff", "acme/sales", "acme/st") == ["acme/stock", "acme/stock@", "acme/stock/"]
     assert offered(dpk, "show", "acme/sales/tr") == ["acme/sales/transactions", "acme/sales/trees/"]
     assert offered(dpk, "show", "acme/sales@v1/tra") == ["acme/sales@v1/transactions"]
     assert offered(dpk, "show", "acme/sales/docs/a") == ["acme/sales/docs/a b.txt"]

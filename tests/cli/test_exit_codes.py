@@ -194,6 +194,7 @@ PRINTS = {
     "cat-object": ["acme/sales/README.md"],
     "cat-fragment": ["FRAGMENT"],
     "ls-fragments": ["acme/sales/transactions"],
+    "apply-diff": ["acme/sales@v1/transactions", "rows.arrow"],
     "read-table": ["acme/sales/transactions"],
     "write-table": ["file.csv"],
     "write-tree": ["file.csv"],
@@ -237,6 +238,7 @@ def prints(sales: Any, dpk: Callable[..., Any]) -> Callable[[str], list[str]]:
     """The command line of a command that prints something."""
     Path("file.csv").write_text("a\n1\n")
     Path("file.build.yml").write_text("contents: {a: {file: file.csv, checks: {rows: {min: 1}}}}")
+    dpk("diff", "acme/sales/transactions", "--format", "arrow", "-o", "rows.arrow")
     dpk("pack-objects", dpk("rev-parse", "acme/sales").out.strip(), "-o", "a.pack")
     dpk("config", "author", "Ada")
     dpk("remote", "add", "origin", sales.url)

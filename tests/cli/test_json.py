@@ -65,6 +65,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "fetch-objects": (["./remote", "FRAGMENT"], MANY),
     "send-objects": (["./remote", "FRAGMENT"], MANY),
     "ls-remote": (["./remote"], MANY),
+    "apply-diff": (["acme/sales@v1/transactions", "rows.arrow"], ONE),
     "read-table": (["acme/sales/transactions"], MANY),
     "check-ref-format": (["v1"], ONE),
     "update-server-info": ([], ONE),
@@ -81,6 +82,7 @@ def files(sales: Any, tmp_path: Any) -> Any:
     (tmp_path / "here" / "checked.build.yml").write_text(f"contents: {{a: {{file: files/a.csv, checks: {checks}}}}}")
     dpkg.push("acme/sales", "./remote")
     list(dpkg.plumbing.pack_objects(dpkg.plumbing.rev_parse("acme/sales").oid, output="a.pack"))
+    dpkg.diff("acme/sales", paths=["transactions"], format="arrow", output="rows.arrow")
     return sales
 
 
@@ -122,6 +124,9 @@ MORE: list[list[str]] = [
     ["show", "acme/sales/docs"],
     ["diff", "acme/sales@v1..latest"],
     ["diff", "acme/sales", "acme/built"],
+    ["diff", "acme/sales@v1", "./files", "--stat"],
+    ["diff", "acme/sales@v1..latest", "transactions", "--format", "csv", "-o", "rows.csv"],
+    ["log", "acme/sales", "-p", "transactions"],
     ["cat-object", "-t", "acme/sales"],
     ["cat-object", "-s", "acme/sales/README.md"],
     ["cat-object", "-e", "acme/sales"],

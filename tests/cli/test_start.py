@@ -82,7 +82,7 @@ def test_listing_needs_no_arrow(sales: Any) -> None:
         ["ls"],
         ["ls", "acme/sales"],
         ["show", "acme/sales"],
-        ["diff", "acme/sales"],
+        ["diff", "acme/sales", "--name-only"],
         ["ls-tree", "-r", "acme/sales"],
         ["cat-object", "acme/sales"],
     ):

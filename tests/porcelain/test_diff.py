@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import dpkg
 from dpkg.comparing import _moved
 from dpkg.errors import NotFound, Usage
+from dpkg.names import Expr
 
 
 def changes(old: Any, new: Any, store: Any) -> dict[str, Any]:
@@ -120,12 +121,20 @@ def test_text(dpk: Callable[..., Any], store: Any) -> None:
     assert lines[3:-2] == [
         "+ blob   came  3 B",
         "~ blob   f  1 B → 2 B",
+        "    @@ -1 +1 @@",
+        "    -1",
+        "    \\ No newline at end of file",
+        "    +22",
+        "    \\ No newline at end of file",
         "- table  gone  2 rows, 18 B",
         "~ blob   m  metadata changed",
         "> blob   o  → p",
         "~ table  t  1 → 2 rows (+1)",
         "    + column x  utf8",
         *[line for line in lines if line.startswith("    1 of 1 fragment new")],
+        "    rows: 1 added",
+        "         row  id  x",
+        "      +    2   2  b",
     ]
     assert lines[-2:] == ["", "1 added, 1 removed, 3 changed, 1 renamed"]
 
@@ -144,12 +153,14 @@ def test_what_can_be_compared(dpk: Callable[..., Any], sales: Any) -> None:
 
     def sides(*args: str) -> tuple[str, ...]:
         said = dpk("diff", *args, "--json").json
-        return tuple(said[side]["package"] + "@" + said[side]["revision"] for side in ("old", "new"))
+        return tuple(str(Expr(*(said[side][m] for m in ("package", "revision", "path")))) for side in ("old", "new"))
 
     assert sides("acme/sales") == ("acme/sales@latest~1", "acme/sales@latest")
     assert sides("acme/sales@latest~1") == ("acme/sales@latest~1~1", "acme/sales@latest~1")
     assert sides("acme/sales@v1..latest~1") == sides(old, new) == (old, new)
     assert sides("acme/sales@latest..v1") == ("acme/sales@latest", "acme/sales@v1")
+    assert sides("acme/sales/docs") == ("acme/sales@latest~1/docs", "acme/sales@latest/docs")
+    assert sides("acme/sales@v1..latest/docs") == ("acme/sales@v1/docs", "acme/sales@latest/docs")
     assert sides("acme/sales", "acme/copy") == ("acme/sales@latest", "acme/copy@latest")
     assert dpk("diff", "acme/sales", "acme/copy", "--json").json["changes"] == []
 
@@ -159,10 +170,16 @@ def test_what_cannot(dpk: Callable[..., Any], sales: Any) -> None:
     assert "first commit" in only.err
     assert "dpk show acme/sales@v1" in only.err
     for args, code in (
-        (["acme/sales@v1..latest", "acme/sales"], 2),
+        (["acme/sales@v1..latest", "acme/sales"], 3),  # a path that is not there
         (["acme/sales", "acme/sales@v1..latest"], 2),
-        (["acme/sales/docs"], 2),
-        (["acme/sales@v1..latest/docs"], 2),
+        (["acme/sales/none"], 3),
+        (["acme/sales@v1..latest/docs", "README.md"], 2),
+        (["./src"], 2),
+        (["acme/sales", "./none"], 3),
+        (["acme/sales", "--rows", "-1"], 2),
+        (["acme/sales", "--stat", "--name-only"], 2),
+        (["acme/sales", "-o", "x.csv"], 2),
+        (["acme/sales@v1..latest", "README.md", "--format", "csv"], 2),
         (["acme/sales", "acme/sales/docs"], 2),
         (["acme/sales@v1..v9"], 3),
         (["acme/none"], 3),
@@ -172,7 +189,7 @@ def test_what_cannot(dpk: Callable[..., Any], sales: Any) -> None:
     with pytest.raises(NotFound):
         dpkg.diff("acme/sales@v1")
     with pytest.raises(Usage):
-        dpkg.diff("acme/sales/docs")
+        dpkg.diff("acme/sales", "acme/sales/docs")
 
 
 @given(st.permutations(range(7)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections import Counter
 from typing import Any
 from unittest.mock import patch as replaced
@@ -18,6 +19,7 @@ from dpkg import tables
 from dpkg.diffing import patch
 from dpkg.diffing.align import align_items
 from dpkg.diffing.rows import RowDiff
+from dpkg.errors import Format, Usage
 from dpkg.objects.table import Table
 from dpkg.odb import Odb
 from dpkg.store.memory import MemoryBackend
@@ -120,6 +122,34 @@ def test_a_patch_leads_from_any_table_to_any_other(before: s.Plain, other: s.Pla
     old, new = written(odb, rng, before), written(odb, rng, s.Plain(schema, other.columns))
     head, made = patch.make(odb, old, odb, new)
     assert patch.apply(odb, old, head, made.batches(), odb)[0] == new.oid
+
+
+@pytest.mark.spec("CLI-13")
+@given(s.tables(most=12), st.sampled_from(patch.FORMATS), st.booleans(), s.randoms())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_a_patch_in_a_file(before: s.Plain, format: str, other: bool, rng: Any) -> None:
+    """Of every type; a format that cannot hold a value says so, and the other is not applied to another table."""
+    odb = Odb(MemoryBackend())
+    rows = rows_of(before)
+    fresh = rows_of(s.Plain(before.schema, [s.values_of(rng, t, 20) for _, t in before.schema]))
+    old, new = (written(odb, rng, plain(before.schema, r)) for r in (rows, edited(rng, rows, fresh)))
+    with tempfile.NamedTemporaryFile() as file:
+        try:
+            for chunk in patch.chunks(*patch.make(odb, old, odb, new), format):
+                file.write(chunk)
+        except Format:
+            assert format != "arrow"
+            return
+        file.flush()
+        if format not in patch.APPLIED:
+            with pytest.raises(Format), patch.opened(file.name):
+                pass
+        elif other and old.oid != new.oid:
+            with pytest.raises(Usage), patch.opened(file.name) as found:
+                patch.apply(odb, new, *found, odb)
+        else:
+            with patch.opened(file.name) as found:
+                assert patch.apply(odb, old, *found, Odb(MemoryBackend()))[0] == new.oid
 
 
 @st.composite

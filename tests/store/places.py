@@ -16,6 +16,7 @@ from dpkg.store.base import SERVER_INFO, Backend
 from dpkg.store.local import LocalBackend
 from dpkg.store.memory import MemoryBackend
 from dpkg.store.other import OtherBackend
+from dpkg.store.overlay import Overlay
 
 Asked = pytest.FixtureRequest
 Values = Mapping[str, bytes]
@@ -37,7 +38,8 @@ WRITING: dict[str, Callable[[Asked, Path], Backend]] = {
     "fsspec-local": lambda _, folder: OtherBackend(Address("local", _folder(folder), {})),
     "fsspec-memory": lambda _, folder: OtherBackend(Address("memory", _folder(folder), {})),
 }
-CREATING = ("local", "memory", "s3")
+WRITING["overlay"] = lambda _, folder: Overlay(LocalBackend(_folder(folder)), MemoryBackend("lower"))
+CREATING = ("local", "memory", "s3", "overlay")
 
 
 def fill(backend: Backend, values: Values) -> Backend:
@@ -66,8 +68,17 @@ def _zip(asked: Asked, folder: Path, values: Values) -> Backend:
     return OtherBackend(Address("zip", f"::local://{path}", {}))
 
 
+def _laid_over(asked: Asked, folder: Path, values: Values) -> Backend:
+    """Every second value in the upper one; some of the lower one are hidden."""
+    upper = dict(list(values.items())[::2])
+    hidden = dict.fromkeys(list(upper)[::2], b"hidden")
+    lower = {key: value for key, value in values.items() if key not in upper} | hidden
+    return Overlay(fill(MemoryBackend("upper"), upper), fill(MemoryBackend("lower"), lower))
+
+
 READING: dict[str, Callable[[Asked, Path, Values], Backend]] = {
     **{kind: functools.partial(_written, kind) for kind in WRITING},
+    "laid-over": _laid_over,
     "zip": _zip,
     "http-python": functools.partial(_web, {"plain": True}),
     "http-ranges": functools.partial(_web, {}),
