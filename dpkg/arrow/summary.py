@@ -14,11 +14,10 @@ from dpkg.arrow.profile import to_array
 from dpkg.arrow.schema import Schema
 from dpkg.arrow.types import Type
 from dpkg.arrow.writers import json_rows
+from dpkg.sketches import bins
 from dpkg.sketches.column import ColumnProfile, Measure
-from dpkg.sketches.quantiles import Quantiles
 
 SHARES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-_BINS = 20
 _TOP = 20
 _SECONDS = {"ms": 1e3, "us": 1e6, "ns": 1e9}
 
@@ -79,7 +78,7 @@ class Summary:
 def summaries(schema: Schema, profiles: Sequence[ColumnProfile]) -> tuple[Summary, ...]:
     """The figures of a table's columns."""
     drafts = [_Draft(t, p) for t, p in zip(schema.types, profiles, strict=True)]
-    shown = _json_of([(d.held, d.numbers()) for d in drafts])
+    shown = json_of([(d.held, d.numbers()) for d in drafts])
     columns = zip(schema.names, schema.types, drafts, shown, strict=True)
     return tuple(draft.summary(name, str(t), values) for name, t, draft, values in columns)
 
@@ -94,7 +93,8 @@ class _Draft:
         self._edges: Any = []
         self._counts: list[int] = []
         if self._sketch:
-            self._edges, self._counts = _histogram(self._sketch)
+            self._edges = bins.edges([self._sketch])
+            self._counts = bins.counts(self._sketch, self._edges)
         self._top = list(p.frequent.counts.items())[:_TOP] if p.frequent else []
 
     def numbers(self) -> list[Any]:
@@ -116,7 +116,7 @@ class _Draft:
         p = self._p
         bounds, top, quantiles, edges, mean = shown
         if not self._measured:
-            bounds, top = _texts([p.low, p.high]), _texts([value for value, _ in self._top])
+            bounds, top = texts([p.low, p.high]), texts([value for value, _ in self._top])
         low, high = bounds or (None, None)
         average, std = self._moments(mean)
         sketch, distinct = self._sketch, p.distinct
@@ -154,7 +154,7 @@ class _Draft:
         return m.mean / unit if math.isfinite(m.mean) else None, None if std is None else std / unit
 
 
-def _json_of(columns: Sequence[tuple[Type, list[Any]]]) -> list[list[list[Any]]]:
+def json_of(columns: Sequence[tuple[Type, list[Any]]]) -> list[list[list[Any]]]:
     """For each column, lists of numbers of a type as lists of JSON values."""
     most = max((sum(map(len, parts)) for _, parts in columns), default=0)
     arrays = []
@@ -170,31 +170,8 @@ def _json_of(columns: Sequence[tuple[Type, list[Any]]]) -> list[list[list[Any]]]
     return out
 
 
-def _texts(values: list[Any]) -> list[Any]:
+def texts(values: list[Any]) -> list[Any]:
     """Binary values as JSON has them."""
     if not any(isinstance(v, bytes) for v in values):
         return values
     return [row["x"] for row in json_rows([pa.record_batch({"x": pa.array(values, pa.binary())})])]
-
-
-def _histogram(numbers: Quantiles) -> tuple[Any, list[int]]:
-    """Edges and counts of bins of equal width over most of the values: those far out are counted in the outermost bins."""
-    kind = numbers.values.dtype.kind
-    finite = numbers.values[np.isfinite(numbers.values)] if kind == "f" else numbers.values
-    if not len(finite):
-        return finite, []
-    low, first, last, high = (float(v) for v in (finite[0], *numbers.quantiles((0.01, 0.99)), finite[-1]))
-    if not math.isfinite(last - first):
-        first, last = max(first, low), min(last, high)
-    reach = (last - first) / 4
-    start, stop = max(low, first - reach), min(high, last + reach)
-    steps = _BINS if kind == "f" else min(_BINS, int(finite[-1]) - int(finite[0]) + 1)
-    if not start < stop or not math.isfinite(stop - start):
-        return finite[[0, -1]], [numbers.count]
-    edges = start + (stop - start) * np.arange(steps + 1) / steps
-    if kind != "f":  # a bin has whole numbers; float64 may be beyond the last one
-        least, most = int(finite[0]), int(finite[-1])
-        whole = [min(max(math.floor(edge), least), most) for edge in edges[:-1].tolist()]
-        edges = np.array([*whole, min(math.ceil(stop), most)], numbers.values.dtype)
-    counts = np.concatenate([[0], numbers.below(edges[1:-1]), [numbers.count]])
-    return edges, np.diff(counts).tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -74,10 +74,10 @@ class Quantiles:
         ranks = np.ceil(np.asarray(shares, np.float64) * ends[-1]).astype(np.int64)
         return self.values[np.searchsorted(ends, np.clip(ranks, 1, ends[-1]))]
 
-    def below(self, bounds: Any) -> Any:
-        """For each bound the number of values up to it, and with it."""
+    def below(self, bounds: Any, side: Literal["left", "right"] = "right") -> Any:
+        """For each bound the number of values up to it; with it, or ("left") without."""
         ends = np.concatenate([[0], np.cumsum(self.weights)])
-        return ends[np.searchsorted(self.values, bounds, side="right")]
+        return ends[np.searchsorted(self.values, bounds, side=side)]
 
 
 def spaced(count: int, points: int = POINTS) -> tuple[Any, Any]:
