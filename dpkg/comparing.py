@@ -18,6 +18,8 @@ from dpkg.objects.table import Table
 from dpkg.objects.typetext import type_text
 
 if TYPE_CHECKING:
+    from dpkg.diffing.drift import TableDrift
+    from dpkg.diffing.verdicts import TableVerdict
     from dpkg.odb import Odb
     from dpkg.oid import Oid
 
@@ -110,6 +112,8 @@ class Change:
     table: TableChange | None = None
     row_changes: RowChanges | None = None  # where they were counted
     blob: BlobChange | None = None
+    drift: TableDrift | None = None  # of its columns, where profiles of both versions are there, or were made
+    verdict: TableVerdict | None = None  # on the drift
 
 
 Pair = tuple[str, TreeEntry | None, TreeEntry | None]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dpkg.comparing import Change
     from dpkg.diffing.review import Tables
     from dpkg.diffing.sides import Side, Sides
+    from dpkg.diffing.verdicts import PackageVerdict
 
 DIFFERS = 11  # the exit code of --fail-on (spec/cli.md)
 
@@ -104,6 +105,7 @@ class Diff:
     old: Side
     new: Side
     changes: tuple[Change, ...]
+    verdict: PackageVerdict | None = None  # on the drift of its tables
     written: Written | None = None
     sides: Sides | None = field(default=None, repr=False, compare=False)
     form: str = field(default="", repr=False)
@@ -163,7 +165,7 @@ def diff(
     if not name_only:
         found = review(sides.old.odb, sides.new.odb, found, most, asked=rows is not None)
     form = "stat" if stat else "names" if name_only else ""
-    return Diff(sides.old.side, sides.new.side, tuple(found), None, sides, form, None, fail_on)
+    return Diff(sides.old.side, sides.new.side, tuple(found), None, None, sides, form, None, fail_on)
 
 
 def _most(rows: str | None) -> int | None:
@@ -194,7 +196,7 @@ def _rows(sides: Sides, found: list[Change], format: str, output: str | None, fa
         s = made.summary
         written = Written(output, format, path, s.removed, s.added, s.changed)
     rest = chunks if output is None else None
-    return Diff(sides.old.side, sides.new.side, tuple(found), written, sides, format, rest, fail_on)
+    return Diff(sides.old.side, sides.new.side, tuple(found), None, written, sides, format, rest, fail_on)
 
 
 def render(result: Diff) -> Iterator[Shown]:
