@@ -19,9 +19,11 @@ _ACTION = {"added": "+++", "removed": "---"}
 def to_chunks(old: Schema, new: Schema, renamed: dict[str, str], batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
     """The bytes in pieces. Rows that are as they were are left out, as daff leaves out most of them."""
     gone = [n for n in old.names if n not in new.names and n not in renamed.values()]
-    columns = [(renamed.get(n, n if n in old.names else None), n) for n in new.names]
-    columns += [(n, None) for n in gone]  # type: ignore[misc, arg-type]
-    yield _lines([*_schema_row(columns), ["@@", *(n or o for o, n in columns)]])
+    columns: list[tuple[str | None, str | None]] = [
+        (renamed.get(n, n if n in old.names else None), n) for n in new.names
+    ]
+    columns += [(n, None) for n in gone]
+    yield _lines([*_schema_row(columns), ["@@", *(n or o or "" for o, n in columns)]])
     for batch in batches:
         kinds, cells = batch.column(CHANGE).to_pylist(), [set(c) for c in batch.column(CELLS).to_pylist()]
         sides = [

@@ -44,7 +44,7 @@ def opened(path: str) -> Iterator[tuple[dict[str, Any], Iterator[pa.RecordBatch]
             file.seek(0)
             source = pq.ParquetFile(file) if is_parquet else pa.ipc.open_stream(file)
             schema = source.schema_arrow if is_parquet else source.schema
-        except pa.ArrowException:
+        except (pa.ArrowException, OSError):  # a stream that begins wrong is an OSError to pyarrow
             raise Format(f"'{path}' is neither Arrow nor Parquet", _HINT) from None
         said = (schema.metadata or {}).get(_HEAD)
         if said is None:

@@ -20,7 +20,7 @@ def commit_changes(repository: Repository, oid: Oid, paths: Sequence[str] = ()) 
 
     In the first commit all is added.
     """
-    odb, commit = repository.odb, repository.commit(oid)
+    odb, commit, paths = repository.odb, repository.commit(oid), apart(paths)
     if not commit.parents:
         pairs: Iterator[Pair] = (p for p in all_pairs(odb, commit.tree) if not paths or _below(p[0], paths))
         return diff_pairs(odb, odb, pairs)
@@ -37,7 +37,7 @@ def _below(path: str, paths: Sequence[str]) -> bool:
 
 def _pairs(odb: Odb, a: Oid, b: Oid, paths: Sequence[str]) -> Iterator[Pair]:
     """Nothing of a path that neither tree has: it is not of every commit."""
-    for path in apart(paths):
+    for path in paths:
         try:
             yield from pairs_at(odb, a, odb, b, path)
         except NotFound:
