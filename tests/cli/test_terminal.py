@@ -69,7 +69,8 @@ COMMANDS = [
     ["show", "acme/sales/README.md"],
     ["log", "an-owner/a-package-of-a-long-name"],
     ["log", "--oneline", "acme/sales"],
-    ["diff", "acme/sales"],
+    ["diff", "acme/sales", "--rows", "0"],
+    ["diff", "an-owner/a-package-of-a-long-name", "--rows", "0"],
     ["diff", "an-owner/a-package-of-a-long-name"],
     ["remote"],
     ["--help"],
@@ -83,7 +84,7 @@ def test_lines_fit(long: Any, columns: int) -> None:
         lines = plain(terminal(*args, columns=columns))
         assert lines
         assert max(map(len, lines)) <= columns, (args, lines)
-        if args[0] in ("ls", "diff"):
+        if args[0] == "ls" or "--rows" in args:  # cells of rows are cut on a wide terminal, too
             assert any("…" in line for line in lines) == (columns == 80 and "acme/sales" not in args)
 
 
