@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import merge
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from dpkg.errors import NotFound
@@ -46,17 +47,9 @@ class Overlay:
         return self._lower.stat(key) is None and self._upper.create(key, data)
 
     def list(self, prefix: str, limit: int | None = None, after: str = "") -> Iterator[Stat]:
-        last, left = "", limit
-        both = (b.list(prefix, limit, after) for b in (self._upper, self._lower))
-        for stat in merge(*both, key=lambda s: s.key):  # stable: of equal keys the upper one's first
-            if stat.key == last:
-                continue
-            if left is not None:
-                if not left:
-                    return
-                left -= 1
-            last = stat.key
-            yield stat
+        both = [b.list(prefix, limit, after) for b in (self._upper, self._lower)]
+        every = groupby(merge(*both, key=lambda s: s.key), key=lambda s: s.key)
+        return islice((next(same) for _, same in every), limit)  # merge is stable: the upper one's come first
 
     def delete(self, key: str) -> None:
         self._upper.delete(key)
