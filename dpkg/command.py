@@ -150,6 +150,11 @@ def cell(value: Any, most: int = CELL) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def cut(text: str, most: int) -> str:
+    """The beginning of a text, of at most so many characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def count(n: int, noun: str, plural: str = "") -> str:
     """`1 row`, `2 rows`, `1,234 rows`."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

@@ -22,7 +22,7 @@ def profile_grid(profile: Sequence[Summary]) -> list[Grid]:
     for column in profile:
         name, kind = ("cyan", elide(column.column, _NAME)), elide(column.type, _NAME)
         bars = ("bars", spark(_heights(column)))
-        rows.append(("", name, kind, _share(column.nulls, column.rows), _distinct(column), bars, _values(column)))
+        rows.append(("", name, kind, share(column.nulls, column.rows), distinct(column), bars, _values(column)))
     if not any(column.nulls for column in profile):
         rows = [row[:3] + row[4:] for row in rows]
     last = len(rows[0]) - 1
@@ -51,13 +51,13 @@ def _heights(column: Summary) -> list[int]:
     return [sum(counts[i : i + 2]) for i in range(0, len(counts), 2)] if len(counts) > _WIDTH else counts
 
 
-def spark(counts: Sequence[int]) -> str:
-    """Bars in one line: the height of each is its share of the highest; nothing is a space."""
-    most = max(counts, default=0)
+def spark(counts: Sequence[int], most: int = 0) -> str:
+    """Bars in one line: the height of each is its share of the highest, or of `most`; nothing is a space."""
+    most = most or max(counts, default=0)
     return "".join(" " if not n else _BARS[min(len(_BARS) - 1, n * len(_BARS) // most)] for n in counts)
 
 
-def _share(part: int, whole: int) -> str:
+def share(part: int, whole: int) -> str:
     """A share as per cent: none is nothing, and what is not all is never 100 %."""
     if not part:
         return ""
@@ -67,7 +67,7 @@ def _share(part: int, whole: int) -> str:
     return "<0.1%" if percent < 0.1 else f"{min(percent, 99.9):.1f}%"
 
 
-def _distinct(column: Summary) -> str:
+def distinct(column: Summary) -> str:
     """The number of distinct values; an estimate with two or three digits."""
     n = column.distinct
     if n is None:
@@ -92,7 +92,7 @@ def _values(column: Summary) -> str:
         middle = next(q.value for q in column.quantiles if q.share == 0.5)
         values = (column.min,) if column.min == column.max else _shortened((column.min, middle, column.max))
         found = " .. ".join(map(_number, values))
-        return f"{found}, {_share(column.nans, column.rows)} NaN" if column.nans else found
+        return f"{found}, {share(column.nans, column.rows)} NaN" if column.nans else found
     least, most = (_number(q.value) for q in (column.quantiles[0], column.quantiles[-1]))
     unit = {"characters": "chars"}.get(column.measure, column.measure)
     unit = unit[:-1] if least == most == "1" else unit
@@ -111,7 +111,7 @@ def _shortened(values: Sequence[Any]) -> list[Any]:
 
 def _top(top: Sequence[Top], present: int) -> str:
     """The most frequent values, of those that are at all frequent."""
-    return ", ".join(f"{_text(t.value)} {_share(t.count, present)}" for t in top[:3] if t.count * 100 >= present)
+    return ", ".join(f"{_text(t.value)} {share(t.count, present)}" for t in top[:3] if t.count * 100 >= present)
 
 
 def _text(value: Any) -> str:

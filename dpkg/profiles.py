@@ -29,6 +29,22 @@ _READERS = 8
 _SOON = 16 << 20  # row bytes that are read before a bar would be seen
 
 
+class Budget:
+    """How many row bytes may still be read for profiles; None: any."""
+
+    def __init__(self, left: int | None = None) -> None:
+        self._left = left
+
+    def take(self, size: int) -> bool:
+        """Whether there is so much left, which is then gone."""
+        if self._left is None:
+            return True
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+
 class _Below(NamedTuple):
     """A node of a table's index, and what is below it."""
 
@@ -37,10 +53,10 @@ class _Below(NamedTuple):
     bytes: int
 
 
-def of_table(odb: Odb, table: Table, *, most: int | None = None) -> list[ColumnProfile] | None:
+def of_table(odb: Odb, table: Table, budget: Budget | None = None) -> list[ColumnProfile] | None:
     """The profile of each column of a table: the stored one, else of its leaves, else from their rows; what is made is stored.
 
-    With `most` None where more than so many row bytes would be read. Raises NotFound, Corrupt.
+    None where more would have to be read than `budget` has left. Raises NotFound, Corrupt.
     """
     whole = _Below(table.fragments, table.rows, table.bytes)
     schema = tables.schema_of(table)
@@ -51,7 +67,7 @@ def of_table(odb: Odb, table: Table, *, most: int | None = None) -> list[ColumnP
     leaves = list(_leaves(odb, root)) if root.level else [whole]
     stored = list(in_order(lambda leaf: _load(odb, leaf, columns), leaves, _READERS)) if root.level else [None]
     missing = sum(leaf.bytes for leaf, found in zip(leaves, stored, strict=True) if found is None)
-    if most is not None and missing > most:
+    if budget is not None and not budget.take(missing):
         return None
     if not root.level:
         return _make(odb, whole, schema)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt, grid
@@ -40,6 +40,10 @@ COMMAND = Command(
         ),
         Arg("paths", "only what is at or below these", metavar="PATH", optional=True, many=True),
         Opt("-n --rows", "changed rows of each table and lines of each text; counts all rows", str, "N|all"),
+        Opt(
+            "--drift",
+            "what became of every column; profiles that are not stored are made, however large the tables are",
+        ),
         Opt("--stat", "a line for each change"),
         Opt("--name-only", "only the paths"),
         Opt(
@@ -54,10 +58,10 @@ COMMAND = Command(
         Opt("--to", "the remote that NEW is read from", str, "REMOTE", completes="remote"),
         Opt(
             "--fail-on",
-            "end with 11 if there is such a change: schema (a table gone, or with other columns or key), any",
+            "end with 11 if there is such a change: moderate or major drift, schema (a table gone, or with other columns or key), any",
             str,
             "WHAT",
-            ("schema", "any"),
+            ("moderate", "major", "schema", "any"),
         ),
         STORE,
     ),
@@ -109,6 +113,7 @@ class Diff:
     written: Written | None = None
     sides: Sides | None = field(default=None, repr=False, compare=False)
     form: str = field(default="", repr=False)
+    drift: bool = field(default=False, repr=False)  # whether it was asked for
     chunks: Iterator[bytes] | None = field(default=None, repr=False, compare=False)
     fail_on: str | None = field(default=None, repr=False)
 
@@ -124,7 +129,8 @@ class Diff:
     def exit_code(self) -> int:
         from dpkg.diffing.review import reaches
 
-        return DIFFERS if self.fail_on and reaches(self.changes, self.fail_on) else 0
+        said = self.verdict.verdict if self.verdict else "none"
+        return DIFFERS if self.fail_on and reaches(self.changes, self.fail_on, said) else 0
 
 
 def diff(
@@ -133,6 +139,7 @@ def diff(
     paths: Sequence[str] = (),
     *,
     rows: str | None = None,
+    drift: bool = False,
     stat: bool = False,
     name_only: bool = False,
     format: str | None = None,
@@ -160,12 +167,27 @@ def diff(
         raise Usage("--output is for the rows of --format", "give --format csv, json, daff, arrow or parquet")
     sides = open_sides(Repository(store), a, b, paths, from_, to)
     found = sides.changes()
-    if format is not None:
-        return _rows(sides, found, format, output, fail_on)
-    if not name_only:
+    form = format or ("stat" if stat else "names" if name_only else "")
+    if form in ("", "stat"):
         found = review(sides.old.odb, sides.new.odb, found, most, asked=rows is not None)
-    form = "stat" if stat else "names" if name_only else ""
-    return Diff(sides.old.side, sides.new.side, tuple(found), None, None, sides, form, None, fail_on)
+    asked = drift or fail_on in ("moderate", "major")
+    made = _drift(sides, found, asked) if asked or form in ("", "stat") else None
+    found, judged = made if made else (found, None)
+    result = Diff(sides.old.side, sides.new.side, tuple(found), judged, None, sides, form, drift, None, fail_on)
+    return result if format is None else _rows(result, format, output)
+
+
+def _drift(sides: Sides, found: list[Change], asked: bool) -> tuple[list[Change], PackageVerdict | None] | None:
+    """Changes with their drift, and the verdict on it. Unasked only what is cheap."""
+    from dpkg.diffing.review import CHEAP, is_near
+
+    if not asked and not is_near(sides.old.odb, sides.new.odb):
+        return None
+    from dpkg.diffing import drifted
+    from dpkg.profiles import Budget
+
+    found = drifted.with_drift(sides.old.odb, sides.new.odb, found, sides.thresholds, Budget(None if asked else CHEAP))
+    return found, drifted.verdict(found)
 
 
 def _most(rows: str | None) -> int | None:
@@ -181,26 +203,28 @@ def _most(rows: str | None) -> int | None:
     return most
 
 
-def _rows(sides: Sides, found: list[Change], format: str, output: str | None, fail_on: str | None) -> Diff:
+def _rows(result: Diff, format: str, output: str | None) -> Diff:
     """The diff of one table's rows, on its way to a file."""
     from dpkg.diffing import patch
     from dpkg.diffing.review import one_table
 
     if format not in patch.FORMATS:
         raise Usage(f"'{format}' is not a format", f"formats: {', '.join(patch.FORMATS)}")
-    path, old, new = one_table(sides, found)
+    sides = result.sides
+    assert sides is not None
+    path, old, new = one_table(sides, result.changes)
     head, made = patch.make(sides.old.odb, old, sides.new.odb, new)
-    chunks, written = patch.chunks(head, made, format), None
-    if output is not None:
-        write_whole(output, chunks)
-        s = made.summary
-        written = Written(output, format, path, s.removed, s.added, s.changed)
-    rest = chunks if output is None else None
-    return Diff(sides.old.side, sides.new.side, tuple(found), None, written, sides, format, rest, fail_on)
+    chunks = patch.chunks(head, made, format)
+    if output is None:
+        return replace(result, chunks=chunks)
+    write_whole(output, chunks)
+    s = made.summary
+    return replace(result, written=Written(output, format, path, s.removed, s.added, s.changed))
 
 
 def render(result: Diff) -> Iterator[Shown]:
     from dpkg.diffing import shown
+    from dpkg.diffing.shown_drift import judged
 
     if result.chunks is not None:
         refuse_terminal(result.form)
@@ -228,4 +252,6 @@ def render(result: Diff) -> Iterator[Shown]:
     elif result.form == "stat":
         yield from shown.stat(result.changes)
     else:
-        yield from shown.shown(result.changes)
+        yield from shown.shown(result.changes, result.drift)
+    if result.changes:
+        yield from judged(result.verdict, result.changes)

@@ -146,7 +146,7 @@ def _table(repository: Repository, entry: TreeEntry, rows: int, profile: bool, b
     head = tuple(json_rows(tables.head(repository.odb, table, rows))) if rows else ()
     columns = tuple(Column(n, type_text(t)) for n, t in table.schema)
     fragments = tables.count_fragments(repository.odb, table)
-    found = profiles.of_table(repository.odb, table, most=None if profile else _READ) or ()
+    found = profiles.of_table(repository.odb, table, profiles.Budget(None if profile else _READ)) or ()
     profiled = summaries(tables.schema_of(table), found) if found else ()
     return Shown(columns=columns, key=table.key, fragments=fragments, head=head, profile=profiled, **base)
 

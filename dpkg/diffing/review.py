@@ -17,6 +17,7 @@ from dpkg.odb import is_remote
 if TYPE_CHECKING:
     from dpkg.diffing.rows import RowDiff
     from dpkg.diffing.sides import Sides
+    from dpkg.diffing.verdicts import Verdict
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
 
@@ -30,9 +31,14 @@ def review(odb_a: Odb, odb_b: Odb, changes: Iterable[Change], most: int | None, 
     Unless it was `asked` for, only what is cheap: no more than CHEAP is read of tables, and nothing where a store is far away.
     """
     found = list(changes)
-    near = not (is_remote(odb_a.backend) or is_remote(odb_b.backend))
+    near = is_near(odb_a, odb_b)
     counted = {c.path for c in found if c.table} if asked else _cheap(found) if near else set()
     return [_looked(odb_a, odb_b, c, c.path in counted, near or asked, most, asked) for c in found]
+
+
+def is_near(odb_a: Odb, odb_b: Odb) -> bool:
+    """Whether both stores are folders, of which something may be read unasked."""
+    return not (is_remote(odb_a.backend) or is_remote(odb_b.backend))
 
 
 def _cheap(changes: list[Change]) -> set[str]:
@@ -153,13 +159,21 @@ class Tables(Mapping[str, "RowDiff"]):
         return len(self._changes)
 
 
-LEVELS = ("schema", "any")  # from the strictest; verdicts on drift come between (--fail-on)
+LEVELS = ("moderate", "major", "schema", "any")  # of --fail-on
 
 
-def reaches(changes: Iterable[Change], level: str) -> bool:
-    """Whether changes are of a level: `schema`: tables that went, are no tables any more, or have other columns or another key."""
+def reaches(changes: Iterable[Change], level: str, verdict: Verdict = "none") -> bool:
+    """Whether changes are of a level.
+
+    `schema`: tables that went, are no tables any more, or have other columns or another key; `moderate`, `major`: the verdict on
+    their drift is that, or worse.
+    """
+    from dpkg.diffing.verdicts import VERDICTS
+
     if level == "any":
         return any(True for _ in changes)
+    if level in VERDICTS:
+        return VERDICTS.index(verdict) >= VERDICTS.index(level)
     return any(_breaks(c) for c in changes)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dpkg.command import CELL, Grid, cell, count, elide, grid, shorten
+from dpkg.command import CELL, Grid, cell, count, cut, elide, grid, shorten
+from dpkg.diffing.shown_drift import drift_lines
 from dpkg.listing import quote
 
 if TYPE_CHECKING:
@@ -23,10 +24,12 @@ _LONG = 60  # characters of a cell that changed
 _INDENT = "    "
 
 
-def shown(changes: Sequence[Change]) -> Iterator[Shown]:
-    """All that is known of changes, and how many there are."""
+def shown(changes: Sequence[Change], figures: bool = False) -> Iterator[Shown]:
+    """All that is known of changes, and how many there are; with `figures` those of every column."""
     for change in changes:
         yield from _change(change)
+        if change.drift and change.verdict:
+            yield from drift_lines(change.drift, change.verdict, figures)
     yield ""
     yield totals(changes)
 
@@ -66,6 +69,8 @@ def _stat(c: Change) -> Iterator[str]:
         yield "schema"
     if c.metadata:
         yield "metadata"
+    if c.verdict and c.verdict.verdict != "none":
+        yield f"{c.verdict.verdict} drift"
 
 
 def _change(c: Change) -> Iterator[Shown]:
@@ -135,7 +140,7 @@ def _rows(r: RowChanges | None, t: TableChange) -> Iterator[Shown]:
         most = sorted(r.cells.items(), key=lambda c: -c[1])
         named = ", ".join(f"{name} {n:,}" for name, n in most[:_NAMED])
         text += f" ({named}{f', … {len(most) - _NAMED:,} columns more' if len(most) > _NAMED else ''})"
-    yield Grid([(text,)], give=frozenset((0,)), short=_cut)
+    yield Grid([(text,)], give=frozenset((0,)), short=cut)
     now = {s.old: s.new for s in t.schema if s.what == "renamed"}
     yield from _head([_renamed(row, now) for row in r.head] if now else r.head)
     left = r.added + r.removed + r.changed - len(r.head)
@@ -204,10 +209,6 @@ def _is_number(value: Any) -> bool:
 def _lines(b: BlobChange) -> Iterator[Shown]:
     rows = [((_LINE.get(line[:1], ""), f"{_INDENT}{line.expandtabs(4)}"),) for line in b.lines]
     if rows:
-        yield Grid([row if row[0][0] else (row[0][1],) for row in rows], give=frozenset((0,)), short=_cut)
+        yield Grid([row if row[0][0] else (row[0][1],) for row in rows], give=frozenset((0,)), short=cut)
     if b.more:
         yield (("dim", f"{_INDENT}… {count(b.more, 'line')} more"),)
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dpkg.comparing import Change
+    from dpkg.diffing.verdicts import Thresholds
     from dpkg.odb import Odb
     from dpkg.oid import Oid
 
@@ -70,6 +71,12 @@ class Sides:
         """The paths to which both sides are limited."""
         part = self.new.side.path if self.new.side.package is not None else None
         return (part,) if part and part == self.old.side.path else self.paths
+
+    def thresholds(self, path: str) -> Thresholds:
+        """By what the drift of a table is judged."""
+        from dpkg.diffing.verdicts import DEFAULT
+
+        return DEFAULT
 
     def _pairs(self) -> Iterable[Pair]:
         odb_a, odb_b = self.old.odb, self.new.odb
