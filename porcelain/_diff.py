@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dpkg.comparing import Change
     from dpkg.diffing.review import Tables
     from dpkg.diffing.sides import Side, Sides
-    from dpkg.diffing.verdicts import PackageVerdict
+    from dpkg.drift.verdicts import PackageVerdict
 
 DIFFERS = 11  # the exit code of --fail-on (spec/cli.md)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dpkg import tables
 from dpkg.arrow import mix, rowdiff
-from dpkg.comparing import ColumnChange, diff_schemas
+from dpkg.objects.schemadiff import ColumnChange, diff_schemas
 
 if TYPE_CHECKING:
     from dpkg.arrow.schema import Schema

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from dpkg import profiles, tables
 from dpkg.diffing.columns import find_renamed, schema_changes
-from dpkg.diffing.drift import table_drift
-from dpkg.diffing.verdicts import PackageVerdict, Thresholds, judge, judge_package
+from dpkg.drift.columns import table_drift
+from dpkg.drift.verdicts import PackageVerdict, Thresholds, judge, judge_package
 
 if TYPE_CHECKING:
     from dpkg.comparing import Change

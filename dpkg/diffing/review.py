@@ -17,7 +17,7 @@ from dpkg.odb import is_remote
 if TYPE_CHECKING:
     from dpkg.diffing.rows import RowDiff
     from dpkg.diffing.sides import Sides
-    from dpkg.diffing.verdicts import Verdict
+    from dpkg.drift.verdicts import Verdict
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
 
@@ -168,7 +168,7 @@ def reaches(changes: Iterable[Change], level: str, verdict: Verdict = "none") ->
     `schema`: tables that went, are no tables any more, or have other columns or another key; `moderate`, `major`: the verdict on
     their drift is that, or worse.
     """
-    from dpkg.diffing.verdicts import VERDICTS
+    from dpkg.drift.verdicts import VERDICTS
 
     if level == "any":
         return any(True for _ in changes)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from dpkg.arrow.summary import Summary
     from dpkg.command import Part, Shown
     from dpkg.comparing import Change
-    from dpkg.diffing.drift import ColumnDrift, TableDrift
-    from dpkg.diffing.verdicts import ColumnVerdict, PackageVerdict, TableVerdict
+    from dpkg.drift.columns import ColumnDrift, TableDrift
+    from dpkg.drift.verdicts import ColumnVerdict, PackageVerdict, TableVerdict
 
 STYLE = {"major": "red", "moderate": "yellow", "none": "green"}
 _INDENT, _NAME, _BARS, _VALUE = "    ", 28, 10, 24

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dpkg.comparing import Change
-    from dpkg.diffing.verdicts import Thresholds
+    from dpkg.drift.verdicts import Thresholds
     from dpkg.odb import Odb
     from dpkg.oid import Oid
 
@@ -74,7 +74,7 @@ class Sides:
 
     def thresholds(self, path: str) -> Thresholds:
         """By what the drift of a table is judged."""
-        from dpkg.diffing.verdicts import DEFAULT
+        from dpkg.drift.verdicts import DEFAULT
 
         return DEFAULT
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dpkg
-from dpkg.comparing import _moved
 from dpkg.errors import NotFound, Usage
 from dpkg.names import Expr
+from dpkg.objects.schemadiff import _moved
 
 
 def changes(old: Any, new: Any, store: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dpkg.arrow import profile as profiling
 from dpkg.arrow.profile import Part
 from dpkg.arrow.schema import Schema
 from dpkg.arrow.stats import stats_row
-from dpkg.diffing.drift import ColumnDrift, table_drift
+from dpkg.drift.columns import ColumnDrift, table_drift
 from dpkg.objects.node import FragmentEntry
 from dpkg.oid import Oid
 from dpkg.sketches import coding

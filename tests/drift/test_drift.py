@@ -19,8 +19,8 @@ from scipy.stats import ks_2samp
 
 from dpkg.arrow.schema import Schema
 from dpkg.arrow.summary import SHARES
-from dpkg.diffing.drift import ColumnDrift, Distance, table_drift
-from dpkg.diffing.verdicts import judge
+from dpkg.drift.columns import ColumnDrift, Distance, table_drift
+from dpkg.drift.verdicts import judge
 
 NUMBERS, TEXTS = numbers(), texts()
 

@@ -13,11 +13,11 @@ import pytest
 from drifting import drift, profile
 
 from dpkg.arrow.schema import Schema
-from dpkg.comparing import ColumnChange
 from dpkg.diffing import verdicts
-from dpkg.diffing.drift import TableDrift, table_drift
-from dpkg.diffing.verdicts import DEFAULT, judge, judge_package, thresholds
+from dpkg.drift.columns import TableDrift, table_drift
+from dpkg.drift.verdicts import DEFAULT, judge, judge_package, thresholds
 from dpkg.errors import Usage
+from dpkg.objects.schemadiff import ColumnChange
 
 R = np.random.default_rng(9)
 N = 5000

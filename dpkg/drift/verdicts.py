@@ -16,8 +16,8 @@ from dpkg.errors import Usage
 
 if TYPE_CHECKING:
     from dpkg.arrow.summary import Summary
-    from dpkg.comparing import ColumnChange
-    from dpkg.diffing.drift import ColumnDrift, Distance, OneSided, TableDrift
+    from dpkg.drift.columns import ColumnDrift, Distance, OneSided, TableDrift
+    from dpkg.objects.schemadiff import ColumnChange
 
 Verdict: TypeAlias = Literal["none", "moderate", "major"]
 VERDICTS: tuple[Verdict, ...] = ("none", "moderate", "major")
@@ -278,7 +278,7 @@ def _range(column: ColumnDrift, old: Summary, by: Thresholds) -> list[Finding]:
 
 def _cardinality(column: ColumnDrift, old: Summary, new: Summary, by: Thresholds) -> Finding:
     """By what factor the number of distinct values changed, and their share of all values too: rows alone change only one of them."""
-    from dpkg.diffing.distances import FEW  # up to so many, categories tell more
+    from dpkg.drift.distances import FEW  # up to so many, categories tell more
 
     figure = 1.0
     if column.comparable and old.distinct and new.distinct and max(old.distinct, new.distinct) > FEW:

@@ -11,9 +11,9 @@ import numpy as np
 
 from dpkg.arrow.summary import Summary, json_of, summaries, texts
 from dpkg.arrow.types import Type
-from dpkg.diffing import distances
-from dpkg.diffing.axes import Axis, axis, comparable, on_axis, values_on_axis
-from dpkg.diffing.distances import FEW, Binned, Categories, Figure
+from dpkg.drift import distances
+from dpkg.drift.axes import Axis, axis, comparable, on_axis, values_on_axis
+from dpkg.drift.distances import FEW, Binned, Categories, Figure
 from dpkg.sketches import bins
 from dpkg.sketches.frequent import Frequent, Value
 from dpkg.sketches.quantiles import Quantiles
