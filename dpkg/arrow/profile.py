@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
@@ -16,11 +16,11 @@ from blake3 import blake3
 from dpkg.arrow.hashes import text_hashes
 from dpkg.arrow.normal import drop_null, unnest
 from dpkg.arrow.schema import Schema
-from dpkg.arrow.stats import StatsRow
+from dpkg.arrow.stats import StatsRow, stats_row
 from dpkg.arrow.types import Type
 from dpkg.arrow.values import FLOATS, WIDTH, slots, string_offsets, width_of
 from dpkg.objects.node import FragmentEntry
-from dpkg.sketches.column import ColumnProfile, Measure, bounds
+from dpkg.sketches.column import ColumnProfile, Gathering, Measure, bounds
 from dpkg.sketches.distinct import Distinct
 from dpkg.sketches.frequent import MOST, Frequent, Value
 from dpkg.sketches.moments import Moments
@@ -52,6 +52,20 @@ def profile(parts: Sequence[Part], schema: Schema) -> list[ColumnProfile]:
         array = pa.concat_arrays(arrays) if len(arrays) > 1 else arrays[0]
         out.append(_profile(array, t.storage, [part.stats[i] for part in parts]))
     return out
+
+
+def of_batches(batches: Iterable[list[pa.Array]], schema: Schema) -> list[ColumnProfile]:
+    """The profiles of the columns of a table that is not stored, from batches of its plain columns."""
+    gathering = Gathering()
+    for columns in batches:
+        if columns and len(columns[0]):
+            gathering.add(
+                [
+                    _profile(a, t.storage, [s])
+                    for a, t, s in zip(columns, schema.types, stats_row(columns, schema), strict=True)
+                ]
+            )
+    return gathering.finish() or [ColumnProfile(0, 0) for _ in schema.names]
 
 
 def _profile(array: pa.Array, t: Type, stats: Sequence[dict[str, Any]]) -> ColumnProfile:

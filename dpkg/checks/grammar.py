@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from dpkg.checks import rules
-from dpkg.checks.rules import COLUMN, ERROR, FORMS, LATER, TABLE, Form, Rule
+from dpkg.checks.rules import COLUMN, ERROR, FORMS, TABLE, Form, Rule
 from dpkg.errors import DpkgError, NotFound, Storage, Usage
 
 if TYPE_CHECKING:
@@ -35,14 +35,13 @@ class _Parser:
         self.yml = yml
 
     def checks(self, node: Node) -> tuple[Rule, ...]:
-        known = ("columns", *TABLE, *LATER, "severity")
+        known = ("columns", *TABLE, "severity")
         fields = self.yml.mapping(node, "'checks'", known)
         severity = self._severity(fields, ERROR)
         out: list[Rule] = []
         if "columns" in fields:
             out += self._columns(*fields["columns"], severity)
         for kind, (key, value) in fields.items():
-            self._later(kind, key)
             if kind in TABLE:
                 out += self._rules(kind, None, key, value, severity)
         if not out:
@@ -61,7 +60,6 @@ class _Parser:
     def _column(self, column: str, node: Node, severity: str) -> list[Rule]:
         fields = self.yml.mapping(node, f"the checks of '{column}'")
         for kind, (key, _) in fields.items():
-            self._later(kind, key)
             if kind in TABLE:
                 raise self.yml.error(key, f"'{kind}' is of a whole table", "write it beside 'columns'")
             if kind not in COLUMN and kind != "severity":
@@ -75,10 +73,6 @@ class _Parser:
             if kind in COLUMN
             for rule in self._rules(kind, column, key, value, severity)
         ]
-
-    def _later(self, kind: str, key: Node) -> None:
-        if kind in LATER:
-            raise self.yml.error(key, f"'{kind}' cannot be checked yet", LATER[kind])
 
     def _severity(self, fields: Fields, otherwise: str) -> str:
         if "severity" not in fields:
@@ -196,6 +190,40 @@ class _Parser:
             hint = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(rules.ORDERS)}"
             raise self.yml.error(node, f"'{text[:40]}' is no order", hint)
         return {name: text}
+
+    def _level(self, name: str, node: Node) -> dict[str, Any]:
+        text = self.yml.text(node, "'drift'")
+        if text not in rules.LEVELS:
+            raise self.yml.error(node, f"'drift' fails at moderate or major, not '{text[:40]}'")
+        return {name: text}
+
+    def _limits(self, name: str, node: Node) -> dict[str, Any]:
+        """Thresholds of drift, each tried out by itself, so that what is wrong has its place."""
+        from dpkg.drift.verdicts import thresholds
+
+        out: dict[str, Any] = {}
+        for rule, (key, value) in self.yml.mapping(node, f"'{name}' of 'drift'").items():
+            try:
+                thresholds({rule: (found := self._limit(value))})
+            except Usage as e:
+                raise self.yml.error(key, e.message, e.hint) from None
+            out[rule] = found
+        if not out:
+            raise self.yml.error(node, f"'{name}' of 'drift' is empty", "write limits: {psi: [0.1, 0.25]}")
+        return {name: out}
+
+    def _limit(self, node: Node) -> Any:
+        import yaml
+
+        if isinstance(node, yaml.MappingNode):
+            return {k: self.yml.text(v, f"'{k}'") for k, (_, v) in self.yml.mapping(node, "a threshold").items()}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.yml.text(n, "a threshold") for n in node.value]
+        return self.yml.text(node, "a threshold")
+
+    def _column_limits(self, name: str, node: Node) -> dict[str, Any]:
+        by_column = self.yml.mapping(node, "'columns' of 'drift'").items()
+        return {name: {column: self._limits("limits", value)["limits"] for column, (_, value) in by_column}}
 
     def _types(self, name: str, node: Node) -> dict[str, Any]:
         from dpkg.arrow.checks.binding import type_name

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from blake3 import blake3
 
-from dpkg.errors import Format
+from dpkg.errors import Format, Usage
 from dpkg.objects import canonical_json
 
 ERROR, WARN = "error", "warn"
@@ -21,6 +21,7 @@ NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 COUNT = re.compile(r"[0-9]{1,15}")
 SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)%|([0-9]+)")
 CHANGE = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?%?")
+LEVELS = ("moderate", "major")  # of drift
 SPAN = re.compile(r"([0-9]+) ?([smhdw])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -72,10 +73,10 @@ TABLE: dict[str, Form] = {
     "freshness": Form({"column": "text", "within": "span"}, one_of=("within",), needs=frozenset(["column"])),
     "rows_change": Form({"min": "change", "max": "change"}, one_of=_ENDS),
     "schema_compatible": Form(),
+    "drift": Form({"at": "level", "limits": "limits", "columns": "column_limits"}, "at", ("at", "limits", "columns")),
     "sql": Form({"query": "text", "name": "text"}, "query", ("query",), rows=True, many=True),
 }
 FORMS = COLUMN | TABLE
-LATER = {"drift": "it comes with what 'dpk diff' will measure; until then bound 'mean', 'quantile' or 'rows_change'"}
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,15 @@ def _like(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
+def _limits(value: Any) -> bool:
+    from dpkg.drift.verdicts import thresholds
+
+    try:
+        return isinstance(value, dict) and bool(thresholds(value))
+    except Usage:
+        return False
+
+
 _HOLDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("text", "file", "pattern", "regex"), lambda value: isinstance(value, str)),
     **dict.fromkeys(("texts", "types"), _texts),
@@ -158,6 +168,9 @@ _HOLDS: dict[str, Callable[[Any], bool]] = {
     "change": _like(CHANGE),
     "span": _like(SPAN),
     "order": ORDERS.__contains__,
+    "level": LEVELS.__contains__,
+    "limits": _limits,
+    "column_limits": lambda value: isinstance(value, dict) and all(map(_limits, value.values())),
 }
 
 
@@ -179,6 +192,12 @@ def _said(rule: Rule) -> str:
             return str(args["file"])
         values = [str(v) for v in args.get("values", ())]
         return "[" + ", ".join(values[:5]) + (", …]" if len(values) > 5 else "]")
+    if rule.kind == "drift":
+        own = [
+            _limits_said(args.get("limits", {})),
+            *(f"{c}: {_limits_said(v)}" for c, v in args.get("columns", {}).items()),
+        ]
+        return " ".join([args.get("at", LEVELS[-1]), *([f"({'; '.join(filter(None, own))})"] if any(own) else [])])
     if rule.kind == "foreign_key":
         return f"{args['table']}.{args.get('column') or rule.column}"
     if rule.kind == "sql":
@@ -188,3 +207,13 @@ def _said(rule: Rule) -> str:
         value = args[FORMS[rule.kind].short]
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return ", ".join(f"{k} {', '.join(v) if isinstance(v, list) else v}" for k, v in args.items())
+
+
+def _limits_said(limits: Mapping[str, Any]) -> str:
+    """`psi 0.1 0.3, js off`."""
+    parts = []
+    for name, value in limits.items():
+        if isinstance(value, dict):
+            value = [f"{k} {v}" for k, v in value.items()]
+        parts.append(f"{name} {value if isinstance(value, str) else ' '.join(value)}")
+    return ", ".join(parts)

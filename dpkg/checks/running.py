@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from dpkg.checks.rules import ERROR, Rule, allowed
-from dpkg.checks.tables import Part, StoredTables, Tables, find
+from dpkg.checks.tables import Part, Profiled, StoredTables, Tables, find
 from dpkg.errors import Usage
 from dpkg.threads import in_order
 
@@ -57,11 +57,20 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What a table was in the parent commit."""
+
+    schema: Schema
+    rows: int
+    profiled: Callable[[], Profiled]
+
+
+@dataclass(frozen=True)
 class Setting:
     """What checks run in."""
 
     tables: Tables
-    before: Callable[[str], tuple[Schema, int] | None] = lambda path: None
+    before: Callable[[str], Before | None] = lambda path: None
     kept: Kept | None = None
     most: int = ROWS
     now: int = field(default_factory=time.time_ns)
@@ -117,6 +126,7 @@ def _bind(path: str, rules: Sequence[Rule], setting: Setting, schema: Schema) ->
         lambda: setting.before(path),
         lru_cache(None)(lambda table, column: _known(path, table, column, setting)),
         lambda sql: _query(path, sql, setting),
+        lambda args: _drift(path, args, setting),
     )
     bound = []
     for rule in rules:
@@ -225,3 +235,25 @@ def _query(path: str, sql: str, setting: Setting) -> Outcome:
     relations |= {n: feed(p) for p, n in zip(setting.tables.paths, last, strict=True) if last.count(n) == 1}
     relations |= {path.rpartition("/")[2]: feed(path)}  # its own name is always its own
     return running.query(sql, relations, setting.most)
+
+
+def _drift(path: str, args: Mapping[str, Any], setting: Setting) -> Outcome:
+    """How far a table is from what it was in the parent commit. Raises Usage for a column that neither has."""
+    from dpkg.arrow.checks.base import Outcome
+    from dpkg.arrow.checks.binding import column_type
+    from dpkg.checks.rules import LEVELS
+    from dpkg.drift.columns import table_drift
+    from dpkg.drift.verdicts import VERDICTS, judge, of_check
+    from dpkg.objects.schemadiff import ColumnChange
+
+    before = setting.before(path)
+    assert before is not None
+    old, new = before.profiled(), setting.tables.profiled(path)
+    for name in args.get("columns", ()):
+        if name not in old.schema.names:
+            column_type(new.schema, name)
+    drift = table_drift(old.schema, old.columns, new.schema, new.columns)
+    keys = [] if old.key == new.key else [ColumnChange("key", "", ", ".join(old.key), ", ".join(new.key))]
+    found = judge(drift, keys, of_check(args))
+    bad = VERDICTS.index(found.verdict) >= VERDICTS.index(args.get("at", LEVELS[-1]))
+    return Outcome(int(bad), f"{found.verdict} drift: {found.reason}" if found.reason else "no drift")

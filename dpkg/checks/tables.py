@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dpkg.arrow.schema import Schema
     from dpkg.odb import Odb
     from dpkg.oid import Oid
+    from dpkg.sketches.column import ColumnProfile
 
 T = TypeVar("T")
 
@@ -24,6 +25,14 @@ class Part(NamedTuple):
     read: Callable[[Sequence[str]], Mapping[str, Any]]
 
 
+class Profiled(NamedTuple):
+    """A table's schema and key, and the profiles of its columns."""
+
+    schema: Schema
+    key: tuple[str, ...]
+    columns: list[ColumnProfile]
+
+
 class Tables(Protocol):
     """Tables by path."""
 
@@ -32,6 +41,10 @@ class Tables(Protocol):
 
     def parts(self, path: str, consume: Callable[[Schema, Iterator[Part]], T]) -> T:
         """`consume(schema, parts)` of a table; called again, from the start, where its types turned out to be others."""
+        ...
+
+    def profiled(self, path: str) -> Profiled:
+        """A table's profile: the stored one, or made of its rows."""
         ...
 
 
@@ -51,6 +64,9 @@ class StoredTables:
         table = tables.read_table_object(self._odb, self._oids[path])
         schema = tables.schema_of(table)
         return consume(schema, self._fragments(table, schema))
+
+    def profiled(self, path: str) -> Profiled:
+        return profiled(self._odb, self._oids[path])
 
     def _fragments(self, table: Any, schema: Schema) -> Iterator[Part]:
         from dpkg import tables
@@ -90,6 +106,25 @@ class SourceTables:
             return stream(source, lambda arrow, batches: consume(*_rows(arrow, batches, key)))
         finally:
             source.close()
+
+    def profiled(self, path: str) -> Profiled:
+        from dpkg.arrow.profile import of_batches
+
+        def consume(schema: Schema, parts: Iterator[Part]) -> Profiled:
+            rows = ([columns[n] for n in schema.names] for part in parts if (columns := part.read(schema.names)))
+            return Profiled(schema, self._sources[path][1], of_batches(rows, schema))
+
+        return self.parts(path, consume)
+
+
+def profiled(odb: Odb, oid: Oid) -> Profiled:
+    """The profile of a stored table."""
+    from dpkg import profiles, tables
+
+    table = tables.read_table_object(odb, oid)
+    found = profiles.of_table(odb, table)
+    assert found is not None
+    return Profiled(tables.schema_of(table), table.key, found)
 
 
 def _rows(arrow: Any, batches: Iterator[Any], key: tuple[str, ...]) -> tuple[Schema, Iterator[Part]]:

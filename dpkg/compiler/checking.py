@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from dpkg.arrow.options import TYPED
 from dpkg.checks.report import settled
-from dpkg.checks.running import ROWS, BrokenRow, Result, Setting, check_table
-from dpkg.checks.tables import Part, SourceTables, StoredTables
+from dpkg.checks.running import ROWS, Before, BrokenRow, Result, Setting, check_table
+from dpkg.checks.tables import Part, SourceTables, StoredTables, profiled
 from dpkg.compiler.compile import opened
 from dpkg.errors import CheckFailed, NotFound
 from dpkg.odb import Odb
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dpkg.compiler.plan import Item, Plan
     from dpkg.oid import Oid
 
-Before = Callable[[str], "tuple[Schema, int] | None"]
+Earlier = Callable[[str], "Before | None"]
 
 
 def has_checks(plan: Plan) -> bool:
@@ -43,7 +43,7 @@ def check_stored(odb: Odb, plan: Plan, report: Report, before: Oid | None, most:
     return settled([r for item in plan.items if item.checks for r in _of_item(odb, item, setting)], setting.misfits)
 
 
-def check_files(plan: Plan, before: Before, most: int = ROWS) -> list[Result]:
+def check_files(plan: Plan, before: Earlier, most: int = ROWS) -> list[Result]:
     """The checks of a plan on its files; nothing is stored. A key that is not unique is one more that failed."""
     odb = Odb(MemoryBackend())  # for origins that keep something while they are read
     sources = {i.name: (partial(opened, odb, i), i.key) for i in plan.items if i.format is not None}
@@ -58,10 +58,10 @@ def check_files(plan: Plan, before: Before, most: int = ROWS) -> list[Result]:
     return settled(out, setting.misfits)
 
 
-def before_in(odb: Odb, tree: Oid | None) -> Before:
-    """What tables were in a tree: schema and number of rows."""
+def before_in(odb: Odb, tree: Oid | None) -> Earlier:
+    """What tables were in a tree."""
 
-    def before(path: str) -> tuple[Schema, int] | None:
+    def before(path: str) -> Before | None:
         from dpkg import tables
         from dpkg.index import lookup
 
@@ -74,7 +74,7 @@ def before_in(odb: Odb, tree: Oid | None) -> Before:
         if entry.type != "table":
             return None
         table = tables.read_table_object(odb, entry.oid)
-        return tables.schema_of(table), table.rows
+        return Before(tables.schema_of(table), table.rows, lambda: profiled(odb, entry.oid))
 
     return before
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from dpkg.comparing import Pair, apart, diff_pairs, entry_pairs, pairs_at, tree_pairs
-from dpkg.errors import NotFound, Usage
+from dpkg.errors import Format, NotFound, Usage
 from dpkg.index.reader import lookup
 from dpkg.names import Expr, is_path, is_range, parse_expr, parse_range
 from dpkg.objects.node import TreeEntry
@@ -47,6 +49,20 @@ class Opened:
     side: Side
     odb: Odb
     entry: TreeEntry | None = None
+    checks: Sequence[Any] = ()  # of the commit, or the build.yml
+
+    @cached_property
+    def drift(self) -> dict[str, Mapping[str, Any]]:
+        """What `drift` checks say of tables, by path."""
+        from dpkg.checks.report import rule_of
+
+        rules = {}
+        for entry in self.checks:
+            with suppress(Format):  # of a newer dpkg
+                path, rule = rule_of(entry)
+                if rule.kind == "drift":
+                    rules[path] = rule.args
+        return rules
 
     def named(self) -> TreeEntry:
         """The entry that is compared, where the sides are not compared as wholes."""
@@ -73,10 +89,11 @@ class Sides:
         return (part,) if part and part == self.old.side.path else self.paths
 
     def thresholds(self, path: str) -> Thresholds:
-        """By what the drift of a table is judged."""
-        from dpkg.drift.verdicts import DEFAULT
+        """By what the drift of a table is judged: by the `drift` check that the new side has of it, if any."""
+        from dpkg.drift.verdicts import DEFAULT, of_check
 
-        return DEFAULT
+        args = self.new.drift.get(path)
+        return DEFAULT if args is None else of_check(args)
 
     def _pairs(self) -> Iterable[Pair]:
         odb_a, odb_b = self.old.odb, self.new.odb
@@ -150,13 +167,14 @@ def _last_two(repository: Repository, expr: Expr) -> tuple[Opened, Opened]:
         raise NotFound(message, f"see 'dpk show {whole}'")
     revision = expr.revision or "latest"
     before = _revision(repository, Expr(expr.package, f"{revision}~1", expr.path))
-    return before, Opened(Side(expr.package, revision, expr.path, repository.url, oid, commit.tree), repository.odb)
+    side = Side(expr.package, revision, expr.path, repository.url, oid, commit.tree)
+    return before, Opened(side, repository.odb, checks=commit.checks)
 
 
 def _revision(repository: Repository, expr: Expr) -> Opened:
     _, oid, commit = repository.resolve(expr)
     side = Side(expr.package, expr.revision or "latest", expr.path, repository.url, oid, commit.tree)
-    return Opened(side, repository.odb)
+    return Opened(side, repository.odb, checks=commit.checks)
 
 
 def _second(a: str, b: str) -> Expr:
@@ -199,4 +217,5 @@ def _files(repository: Repository, path: str, other: str) -> Opened:
     except BaseException:
         forget()
         raise
-    return Opened(Side(None, None, path, repository.url, None, report.tree), odb, entry)
+    checks = [{"path": item.name, "rule": rule.json} for item in plan.items for rule in item.checks]
+    return Opened(Side(None, None, path, repository.url, None, report.tree), odb, entry, checks)

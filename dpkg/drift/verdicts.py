@@ -7,6 +7,7 @@ No p-values: of a million rows each difference is significant, however small. Wh
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -62,6 +63,7 @@ SCHEMA: Mapping[str, Verdict] = MappingProxyType(
         "table_removed": "major",
     }
 )
+NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?")
 CHANCE = 3.0  # how many times what chance alone shows a figure must be, at least
 
 
@@ -72,6 +74,7 @@ class Thresholds:
     limits: Mapping[str, Limit] = field(default_factory=lambda: LIMITS)
     schema: Mapping[str, Verdict] = field(default_factory=lambda: SCHEMA)
     chance: float = CHANCE
+    columns: Mapping[str, Thresholds] = field(default_factory=dict)  # for columns that have their own
 
 
 DEFAULT = Thresholds()
@@ -143,6 +146,12 @@ def thresholds(said: Mapping[str, Any], base: Thresholds = DEFAULT) -> Threshold
     return replace(base, limits=limits, schema=schema, chance=chance)
 
 
+def of_check(args: Mapping[str, Any]) -> Thresholds:
+    """Those of a `drift` check (spec/checks.md). Raises Usage."""
+    base = thresholds(args.get("limits", {}))
+    return replace(base, columns={name: thresholds(said, base) for name, said in args.get("columns", {}).items()})
+
+
 def _limit(name: str, value: Any, base: Limit) -> Limit:
     if value is False or value == "off":  # YAML has `off` for false
         return Limit(math.inf, math.inf)
@@ -161,6 +170,8 @@ def _limit(name: str, value: Any, base: Limit) -> Limit:
 
 
 def _number(name: str, value: Any) -> float:
+    if isinstance(value, str) and NUMBER.fullmatch(value):  # as it was written
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not (0 <= value < 1e300 or value == math.inf):
         raise Usage(f"'{name}' has {value!r} where a number is wanted", "thresholds are numbers from 0 on")
     return float(value)
@@ -176,7 +187,7 @@ def _unknown(name: Any, known: Sequence[str]) -> Usage:
 
 def judge(table: TableDrift, changes: Sequence[ColumnChange] = (), by: Thresholds = DEFAULT) -> TableVerdict:
     """The verdict of a table; of `changes` of its schema those are looked at that are of no single column."""
-    columns = tuple(_column(column, by) for column in table.columns)
+    columns = tuple(_column(column, by.columns.get(column.column, by)) for column in table.columns)
     found = [_said("rows", _rows(table), by, f"rows {table.old_rows:,} -> {table.new_rows:,}")]
     for change in changes:
         if change.what == "key":

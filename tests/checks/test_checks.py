@@ -460,3 +460,31 @@ def test_from_python(src: Path, store: Any) -> None:
     assert found.exit_code == 9
     with pytest.raises(Usage):
         dpkg.check(str(src), rows=-1)
+
+
+def test_drift_from_the_parent(src: Path, store: Any, dpk: Any) -> None:
+    """Of files, of a build, of a package, and with its thresholds in a diff."""
+
+    def sales(first: int) -> None:
+        rows = "".join(f"{i},{'Bern' if i % 3 else 'Jena'},{first + i % 50}.5,x\n" for i in range(200))
+        (src / "sales.csv").write_text("id,shop,amount,note\n" + rows)
+
+    write(src, "{drift: moderate}")
+    sales(0)
+    assert "sales: drift moderate: there is no parent commit" in dpk("build", PKG, str(src)).out
+    sales(200)
+    why = "sales: drift moderate: major drift: amount: PSI "
+    for said in (dpk("build", PKG, str(src), code=9).err, dpk("check", str(src), "--against", PKG, code=9).out):
+        assert why in said
+    assert "major drift" in dpk("diff", PKG, str(src), "--fail-on", "major", code=11).out
+    write(src, "{drift: {limits: {chance: 1}, columns: {amount: {psi: off, js: off, ks: off, range: off}}}}")
+    dpk("diff", PKG, str(src), "--fail-on", "major")
+    dpk("build", PKG, str(src))
+    assert dpk("check", PKG, "--json").json["results"][0]["status"] == "passed"
+    dpk("diff", PKG, "--fail-on", "moderate")
+    write(src, "{drift: {columns: {amuont: {psi: off}}}}")
+    assert "did you mean 'amount'?" in dpk("build", PKG, str(src), code=2).err
+    (src / "sales.csv").write_text("id\n1\n")
+    write(src, "{drift: {at: major, severity: warn, limits: {rows: off}}}")
+    said = dpk("build", PKG, str(src)).out
+    assert "warning  sales: drift major (rows off): major drift: shop: the column is gone" in said

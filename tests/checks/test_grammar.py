@@ -47,6 +47,7 @@ contents:
       freshness: {column: a, within: 7d}
       rows_change: {min: -10%, max: +50}
       schema_compatible: true
+      drift: {at: moderate, limits: {psi: [0.10, 1e1], js: off, removed: moderate}, columns: {a: {ks: {major: 1}}}}
       sql: [SELECT 1, {query: SELECT 2, name: two, severity: error, allow: 1}]
 """
 
@@ -87,6 +88,11 @@ def test_everything_that_it_can_say(src: Path) -> None:
         ("SELECT 1", "warn", "sql SELECT 1"),
         ("SELECT 2", "error", "sql two, 1 allowed"),
     ]
+    limits = {"psi": ["0.10", "1e1"], "js": "off", "removed": "moderate"}
+    args = {"at": "moderate", "limits": limits, "columns": {"a": {"ks": {"major": "1"}}}}
+    assert said[None, "drift"] == (args, "warn", "")
+    said_so = "drift moderate (psi 0.10 1e1, js off, removed moderate; a: ks major 1)"
+    assert [str(r) for r in found if r.kind == "drift"] == [said_so]
     assert [(str(r), r.severity) for r in found if r.kind == "quantile"] == [
         ("a: quantile q 0.5, min 1", "error"),
         ("a: quantile q 1, max 2", "warn"),
@@ -146,7 +152,12 @@ MISTAKES = {
     "[]": ("column 37", "'checks' must be a mapping", ""),
     "{}": ("column 37", "'checks' checks nothing", "columns"),
     "{row: 1}": ("column 38", "'row' is not known in 'checks'", "did you mean 'rows'?"),
-    "{drift: 1}": ("column 38", "'drift' cannot be checked yet", "diff"),
+    "{drift: 1}": ("column 45", "'drift' fails at moderate or major, not '1'", ""),
+    "{drift: {severity: warn}}": ("column 45", "'drift' says nothing", "at or limits or columns"),
+    "{drift: {limits: {}}}": ("column 54", "'limits' of 'drift' is empty", "psi: [0.1, 0.25]"),
+    "{drift: {limits: {pis: 1}}}": ("column 55", "'pis' is no threshold of drift", "did you mean 'psi'?"),
+    "{drift: {limits: {psi: [0.3, 0.1]}}}": ("column 55", "'psi' would be major before it is moderate", ""),
+    "{drift: {columns: {a: {ks: x}}}}": ("column 60", "'ks: x' is no threshold", "ks: off"),
     "{rows: 5}": ("column 44", "'rows' must be a mapping", "min, max"),
     "{rows: {}}": ("column 44", "'rows' says nothing", "give it min or max"),
     "{rows: {mim: 1}}": ("column 45", "'mim' is not known in 'rows'", "did you mean 'min'?"),
@@ -163,7 +174,7 @@ MISTAKES = {
     "{not_null: true}": ("column 38", "'not_null' is not known in 'checks'", ""),
     "{columns: {a: {mn: 1}}}": ("column 52", "'mn' is no check of a column", "did you mean 'min'?"),
     "{columns: {a: {rows: {min: 1}}}}": ("column 52", "'rows' is of a whole table", "beside 'columns'"),
-    "{columns: {a: {drift: 1}}}": ("column 52", "'drift' cannot be checked yet", ""),
+    "{columns: {a: {drift: major}}}": ("column 52", "'drift' is of a whole table", "beside 'columns'"),
     "{columns: {a: {mean: 5}}}": ("column 58", "'mean' must be a mapping", "give it min, max"),
     "{columns: {a: {mean: {min: x}}}}": ("column 64", "'x' is not a number", ""),
     "{columns: {a: {quantile: {min: 1}}}}": ("column 68", "'quantile' lacks 'q'", "0.95"),
@@ -189,6 +200,7 @@ BEYOND = {
     *("{sql: ''}", "{rows: {min: 2, max: 1}}", "{columns: {a: {type: in64}}}", "{columns: {a: {matches: '('}}}"),
     *("{columns: {a: {matches: {pattern: emial}}}}", "{columns: {a: {enum: {file: none.txt}}}}"),
     *("{columns: {a: {matches: e-mail}}}", "{columns: {a: {not_matches: SSN}}}"),
+    "{drift: {limits: {psi: [0.3, 0.1]}}}",
 }
 
 

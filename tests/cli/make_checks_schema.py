@@ -7,6 +7,7 @@ from typing import Any
 from dpkg.arrow.checks.patterns import NAMED
 from dpkg.checks import rules
 from dpkg.checks.rules import COLUMN, FORMS, TABLE, Form
+from dpkg.drift.verdicts import LIMITS, NUMBER, SCHEMA, VERDICTS, Limit
 
 TEXT, TEXTS = ({"$ref": f"#/$defs/{name}"} for name in ("text", "texts"))
 _HELP = {
@@ -33,6 +34,7 @@ _HELP = {
     "freshness": "The newest moment of a column is at most so old: 30m, 12h, 7d, 2w.",
     "rows_change": "How much the number of rows changed from the parent commit: -10%, +50%, -100.",
     "schema_compatible": "No column of the parent commit's table is gone, or has a type that holds less.",
+    "drift": "How far the table may be from the parent commit's: fails at moderate or major drift (the default).",
     "sql": "A SELECT of DuckDB's, or several: each row that it returns is a violation.",
 }
 assert _HELP.keys() == FORMS.keys()
@@ -97,6 +99,27 @@ def _member(shape: str) -> dict[str, Any]:
     return plain.get(shape, {"$ref": f"#/$defs/checks-{shape}"})
 
 
+def _threshold() -> dict[str, Any]:
+    """From where on drift is moderate, and major."""
+    number = _like(NUMBER, minimum=0)
+    ends = {"type": "object", "properties": dict.fromkeys(Limit._fields, number), "additionalProperties": False}
+    pair = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
+    return {
+        "description": "From where on it is moderate, and major; or off.",
+        "anyOf": [pair, ends, {"enum": ["off", False]}],
+    }
+
+
+def _limits() -> dict[str, Any]:
+    """Thresholds of drift, by the names of its rules."""
+    members = {
+        **{name: {"$ref": "#/$defs/checks-threshold"} for name in LIMITS},
+        **{name: {"$ref": "#/$defs/checks-verdict"} for name in SCHEMA},
+        "chance": _like(NUMBER, minimum=0),
+    }
+    return {"type": "object", "properties": members, "additionalProperties": False, "minProperties": 1}
+
+
 _SHAPES: dict[str, dict[str, Any]] = {
     "number": _like(rules.NUMBER),
     "count": _like(rules.COUNT, type="integer", minimum=0),
@@ -105,6 +128,11 @@ _SHAPES: dict[str, dict[str, Any]] = {
     "span": {"type": "string", "pattern": f"^({rules.SPAN.pattern})$"},
     "order": {"enum": list(rules.ORDERS)},
     "texts": {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]},
+    "level": {"enum": list(rules.LEVELS)},
+    "limits": _limits(),
+    "threshold": _threshold(),
+    "verdict": {"enum": list(VERDICTS)},
+    "column_limits": {"type": "object", "additionalProperties": {"$ref": "#/$defs/checks-limits"}},
     "regex": {"type": ["string", "number", "boolean"], "minLength": 1},
     "pattern": {"anyOf": [{"enum": list(NAMED)}, {"$ref": "#/$defs/checks-regex"}]},
     "allow": {"description": "How many rows may break it: 3, or 1%.", **_like(rules.SHARE, type="integer", minimum=0)},

@@ -13,7 +13,7 @@ import pytest
 from drifting import drift, profile
 
 from dpkg.arrow.schema import Schema
-from dpkg.diffing import verdicts
+from dpkg.drift import verdicts
 from dpkg.drift.columns import TableDrift, table_drift
 from dpkg.drift.verdicts import DEFAULT, judge, judge_package, thresholds
 from dpkg.errors import Usage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,16 @@ WHOLE = frozenset(["unique", "duplicates", "median", "quantile"])
 _OF_VALUES = (ALONE | WHOLE) - {"unique", "not_null"}
 
 
+class Earlier(Protocol):
+    """What a table was in the parent commit."""
+
+    @property
+    def schema(self) -> Schema: ...
+
+    @property
+    def rows(self) -> int: ...
+
+
 class Skipped(Exception):
     """A rule that cannot be looked at here, and why."""
 
@@ -46,9 +56,10 @@ class Surroundings:
 
     most: int  # rows to show
     now: int  # ns since 1970-01-01 UTC
-    before: Callable[[], tuple[Schema, int] | None]  # the schema and rows that this table had in the parent commit
+    before: Callable[[], Earlier | None]  # the schema and rows that this table had in the parent commit
     known: Callable[[str, str], whole.Known]  # the keys of a column of another table
     query: Callable[[str], Outcome]
+    drift: Callable[[Mapping[str, Any]], Outcome]  # from the parent commit's table
 
 
 def make(kind: str, column: str | None, args: Mapping[str, Any], schema: Schema, at: Surroundings) -> Evaluator:
@@ -74,9 +85,11 @@ def make(kind: str, column: str | None, args: Mapping[str, Any], schema: Schema,
     before = at.before()
     if before is None:
         raise Skipped("there is no parent commit with this table to compare with")
+    if kind == "drift":
+        return table.Fixed(at.drift(args))
     if kind == "rows_change":
-        return table.Count(args, before[1])
-    return table.Fixed(table.compatible(before[0], schema))
+        return table.Count(args, before.rows)
+    return table.Fixed(table.compatible(before.schema, schema))
 
 
 def _of_nulls(kind: str, column: str, args: Mapping[str, Any], most: int) -> Evaluator:
