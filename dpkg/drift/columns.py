@@ -253,13 +253,14 @@ def _side(p: ColumnProfile, scale: tuple[int, int], on: Axis, alike: bool) -> _S
     if p.measure != "values":
         return _Side(p, numbers, p.frequent, None, None)
     frequent = values_on_axis(p.frequent, scale, on, alike) if p.frequent else None
-    low, high = (numbers.values.dtype.type(v) if on.plain else float(v) * scale[0] / scale[1] for v in (p.low, p.high))
+    ends: Any = (p.low, p.high)  # numbers, as what is measured are the values
+    low, high = (numbers.values.dtype.type(v) if on.plain else float(v) * scale[0] / scale[1] for v in ends)
     return _Side(p, numbers, frequent, low, high)
 
 
 def _distance(of: Any, binned: Binned, ks: Figure | None = None) -> Distance:
     chance = binned.chance
-    many = 1 / binned.old.count + 1 / binned.new.count
+    many = 1 / binned.old.values + 1 / binned.new.values
     return Distance(
         of,
         distances.psi(binned),

@@ -37,7 +37,7 @@ class Side(NamedTuple):
     shares: Any
     least: Any
     most: Any
-    count: int
+    values: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Binned:
         stability index", 2020.
         """
         bins = int(np.count_nonzero((self.old.shares > 0) | (self.new.shares > 0)))
-        return (bins - 1) * (1 / self.old.count + 1 / self.new.count)
+        return (bins - 1) * (1 / self.old.values + 1 / self.new.values)
 
 
 def ks(old: Quantiles, new: Quantiles) -> Figure:

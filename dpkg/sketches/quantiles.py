@@ -68,7 +68,7 @@ class Quantiles:
         """`error` as a share of the values: of the ranks of quantiles, and of the distribution function."""
         return self.error / self.count if self.count else 0.0
 
-    def quantiles(self, shares: Sequence[float]) -> Any:
+    def quantiles(self, shares: Sequence[float] | Any) -> Any:
         """The smallest value up to which there are at least so many of all values (numpy's `inverted_cdf`)."""
         ends = np.cumsum(self.weights)
         ranks = np.ceil(np.asarray(shares, np.float64) * ends[-1]).astype(np.int64)
