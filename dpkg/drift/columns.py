@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 
 from dpkg.arrow.summary import Summary, json_of, summaries, texts
 from dpkg.arrow.types import Type
-from dpkg.drift import distances
+from dpkg.drift import chance, distances
 from dpkg.drift.axes import Axis, axis, comparable, on_axis, values_on_axis
 from dpkg.drift.distances import FEW, Binned, Categories, Figure
 from dpkg.sketches import bins
@@ -30,17 +31,16 @@ _EMPTY = Type("int64")
 class Distance:
     """How far the two sides are apart. `of`: the values as numbers, as categories, or the lengths of texts, binary values, lists, maps.
 
-    `psi_chance`, `js_chance` and `ks_chance` are what two samples of these sizes of the same values show on average (root mean square of
-    the last two).
+    `bins` are those that are not empty; `old` and `new` the numbers of values.
     """
 
     of: Literal["values", "categories", "characters", "bytes", "items"]
     psi: Figure
     js: Figure
     ks: Figure | None  # of numbers and lengths
-    psi_chance: float
-    js_chance: float
-    ks_chance: float | None
+    bins: int
+    old: int
+    new: int
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,15 @@ class Category:
 
 @dataclass(frozen=True)
 class OneSided:
-    """Categories that are on one side only: how many, how many values they are at least, and as a share; the most frequent."""
+    """Categories that are on one side only: how many, how many values they are at least, and as a share; the most frequent.
+
+    `chance` is at least how likely so many values are where both sides are samples of the same.
+    """
 
     categories: int
     values: int
     share: float
+    chance: float
     shown: tuple[Any, ...]
 
 
@@ -83,6 +87,7 @@ class ColumnDrift:
     distances: tuple[Distance, ...] = ()  # none where there is nothing to compare
     outside: Figure | None = None  # share of the new values that are not between the old least and greatest
     reach: float | None = None  # how far they get out, in widths of the old range
+    tails: float | None = None  # how wide that is, in widths of its middle 90 %
     new_categories: OneSided | None = None
     vanished_categories: OneSided | None = None
     histogram: tuple[DriftBin, ...] = ()  # of what is measured; none where all values are categories
@@ -213,7 +218,7 @@ class _Draft:
             True,
             tuple(self._distances()),
             _outside(old, new) if self._measured else None,
-            _reach(old, new) if self._measured else None,
+            *(_reach(old, new) if self._measured else (None, None)),
             self._one_sided(new, old, spelt),
             self._one_sided(old, new, spelt),
             tuple(map(DriftBin, edges[:-1], edges[1:], *counts)),
@@ -239,7 +244,9 @@ class _Draft:
         only = [(v, c) for v, c in here.frequent.counts.items() if v not in there.frequent.counts]
         values = sum(c for _, c in only)
         shown = _spelt([v for v, _ in only[:SHOWN]], spelt)
-        return OneSided(len(only), values, values / here.profile.present, tuple(shown))
+        n, m = here.profile.present, there.profile.present
+        both = (Counter(here.frequent.counts) + Counter(there.frequent.counts)).values()
+        return OneSided(len(only), values, values / n, chance.one_sided(both, n / (n + m), values), tuple(shown))
 
 
 def _spelt(values: list[Value], spelt: dict[Value, Any] | None) -> list[Any]:
@@ -259,17 +266,8 @@ def _side(p: ColumnProfile, scale: tuple[int, int], on: Axis, alike: bool) -> _S
 
 
 def _distance(of: Any, binned: Binned, ks: Figure | None = None) -> Distance:
-    chance = binned.chance
-    many = 1 / binned.old.values + 1 / binned.new.values
-    return Distance(
-        of,
-        distances.psi(binned),
-        distances.js(binned),
-        ks,
-        chance,
-        math.sqrt(chance / (8 * math.log(2))),
-        None if ks is None else math.pi * math.sqrt(many / 12),
-    )
+    sizes = binned.filled, binned.old.values, binned.new.values
+    return Distance(of, distances.psi(binned), distances.js(binned), ks, *sizes)
 
 
 def _outside(old: _Side, new: _Side) -> Figure:
@@ -282,10 +280,12 @@ def _outside(old: _Side, new: _Side) -> Figure:
     return Figure(value / count, low / count, min(count, value + error * len(found)) / count)
 
 
-def _reach(old: _Side, new: _Side) -> float | None:
-    """How far the new values get out of the old range, in its widths; None where that is no number."""
+def _reach(old: _Side, new: _Side) -> tuple[float | None, float | None]:
+    """How far the new values get out of the old range, in its widths, and how wide it is; None where that is no number."""
     least, most, low, high = (float(v) for v in (old.low, old.high, new.low, new.high))
     width = most - least
     if not 0 < width < math.inf or not math.isfinite(high - low):
-        return None
-    return max(0.0, least - low, high - most) / width
+        return None, None
+    lower, upper = (float(v) for v in old.numbers.quantiles((0.05, 0.95)))
+    middle = upper - lower
+    return max(0.0, least - low, high - most) / width, width / middle if width < middle * 1e300 else None

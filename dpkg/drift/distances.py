@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from dpkg.sketches.frequent import Frequent, Value
 from dpkg.sketches.quantiles import Quantiles
 
-FLOOR = 1e-4  # a smaller share is taken for this in PSI, whose logarithm has no zero
+FLOOR = 1e-4  # a smaller share is taken for this in PSI, whose logarithm has no zero; or half a value of the smaller side, if that is more
 SHARES = 10  # bins of numbers, at most
 ROWS = 5  # rows that a bin has at least, on average; and a text that is a category among many
 FEW = 20  # different numbers that are taken for categories
@@ -48,14 +49,9 @@ class Binned:
     new: Side
 
     @property
-    def chance(self) -> float:
-        """The PSI that two samples of these sizes of the same distribution have on average.
-
-        (B - 1) (1/n + 1/m), B the number of bins that are not empty: Yurdakul and Naranjo, "Statistical properties of the population
-        stability index", 2020.
-        """
-        bins = int(np.count_nonzero((self.old.shares > 0) | (self.new.shares > 0)))
-        return (bins - 1) * (1 / self.old.values + 1 / self.new.values)
+    def filled(self) -> int:
+        """How many bins are not empty."""
+        return int(np.count_nonzero((self.old.shares > 0) | (self.new.shares > 0)))
 
 
 def ks(old: Quantiles, new: Quantiles) -> Figure:
@@ -68,7 +64,8 @@ def ks(old: Quantiles, new: Quantiles) -> Figure:
 
 def psi(binned: Binned) -> Figure:
     """The population stability index: the sum of (q - p) ln(q / p)."""
-    return Figure(*_sums(binned, _psi))
+    floor = max(FLOOR, 0.5 / min(binned.old.values, binned.new.values))
+    return Figure(*_sums(binned, partial(_psi, floor=floor)))
 
 
 def js(binned: Binned) -> Figure:
@@ -76,8 +73,8 @@ def js(binned: Binned) -> Figure:
     return Figure(*(math.sqrt(min(1.0, max(0.0, total / math.log(2)))) for total in _sums(binned, _js)))
 
 
-def _psi(p: Any, q: Any) -> Any:
-    p, q = np.maximum(p, FLOOR), np.maximum(q, FLOOR)
+def _psi(p: Any, q: Any, floor: float) -> Any:
+    p, q = np.maximum(p, floor), np.maximum(q, floor)
     return (q - p) * np.log(q / p)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from dpkg.drift import chance
 from dpkg.errors import Usage
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ SCHEMA: Mapping[str, Verdict] = MappingProxyType(
     }
 )
 NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,2})?")
-CHANCE = 3.0  # how many times what chance alone shows a figure must be, at least
+CHANCE = 3.0  # how unlikely a figure must be of samples of the same, in standard deviations of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def thresholds(said: Mapping[str, Any], base: Thresholds = DEFAULT) -> Threshold
 
     Raises Usage for an unknown name, with the nearest, and for what is no limit.
     """
-    limits, schema, chance = dict(base.limits), dict(base.schema), base.chance
+    limits, schema, beyond = dict(base.limits), dict(base.schema), base.chance
     for name, value in said.items():
         if name in limits:
             limits[name] = _limit(name, value, limits[name])
@@ -140,10 +141,10 @@ def thresholds(said: Mapping[str, Any], base: Thresholds = DEFAULT) -> Threshold
                 raise Usage(f"'{name}: {value}' is no verdict", f"one of {', '.join(VERDICTS)}")
             schema[name] = value
         elif name == "chance":
-            chance = _number(name, value)
+            beyond = 0.0 if value is False or value == "off" else _number(name, value)
         else:
             raise _unknown(name, (*limits, *schema, "chance"))
-    return replace(base, limits=limits, schema=schema, chance=chance)
+    return replace(base, limits=limits, schema=schema, chance=beyond)
 
 
 def of_check(args: Mapping[str, Any]) -> Thresholds:
@@ -227,12 +228,12 @@ def _column(column: ColumnDrift, by: Thresholds) -> ColumnVerdict:
         found = [*_schema(column, old, new, by), *_rates(old, new, by)]
         for distance in column.distances:
             found += _far(distance, by)
-        found += [*_range(column, old, by), _cardinality(column, old, new, by)]
+        found += [*_range(column, old, new, by), _cardinality(column, old, new, by)]
         for rule, side in (
             ("new_categories", column.new_categories),
             ("vanished_categories", column.vanished_categories),
         ):
-            if side is not None and side.categories:
+            if side is not None and side.categories and not side.chance > chance.surprise(by.chance):
                 found.append(_said(rule, side.share, by, _one_sided(rule, side)))
     findings = _worst_first(found)
     return ColumnVerdict(column.column, _worst(findings), findings)
@@ -256,8 +257,8 @@ def _rates(old: Summary, new: Summary, by: Thresholds) -> list[Finding]:
         ("null_rate", "nulls", old.nulls, new.nulls),
         ("nan_rate", "NaN and infinities", old.nans + old.infinities, new.nans + new.infinities),
     ):
-        p, q, both = had / old.rows, has / new.rows, (had + has) / (old.rows + new.rows)
-        usual = math.sqrt(by.chance * both * (1 - both) * (1 / old.rows + 1 / new.rows))
+        p, q = had / old.rows, has / new.rows
+        usual = chance.rate(had + has, old.rows, new.rows, by.chance)
         figure = abs(q - p) if abs(q - p) >= usual else 0.0
         out.append(_said(rule, figure, by, f"{name} {_percent(p)} -> {_percent(q)}"))
     return out
@@ -265,24 +266,24 @@ def _rates(old: Summary, new: Summary, by: Thresholds) -> list[Finding]:
 
 def _far(d: Distance, by: Thresholds) -> list[Finding]:
     of = " of lengths" if d.of in _LENGTHS else " of categories" if d.of == "categories" else ""
-    out = []
-    if d.psi.value >= by.chance * d.psi_chance:
+    out, z = [], by.chance
+    if d.psi.value >= chance.psi(d.bins, d.old, d.new, z):
         out.append(_said("psi", d.psi.value, by, f"PSI{of} {d.psi.value:.2f}"))
-    if d.js.value**2 >= by.chance * d.js_chance**2:
+    if d.js.value >= chance.js(d.bins, d.old, d.new, z):
         out.append(_said("js", d.js.value, by, f"Jensen-Shannon distance{of} {d.js.value:.2f}"))
-    if d.ks is not None and d.ks_chance is not None and d.ks.value**2 >= by.chance * d.ks_chance**2:
+    if d.ks is not None and d.ks.value >= chance.ks(d.old, d.new, z):
         out.append(_said("ks", d.ks.value, by, f"Kolmogorov-Smirnov statistic{of} {d.ks.value:.2f}"))
     return out
 
 
-def _range(column: ColumnDrift, old: Summary, by: Thresholds) -> list[Finding]:
+def _range(column: ColumnDrift, old: Summary, new: Summary, by: Thresholds) -> list[Finding]:
     out = []
-    present = old.rows - old.nulls - old.nans
-    if column.outside is not None and column.outside.value >= by.chance * 2 / (present + 1):
+    n, m = (s.rows - s.nulls - s.nans for s in (old, new))
+    if column.outside is not None and column.outside.value >= chance.outside(n, m, by.chance):
         share = column.outside.value
         out.append(_said("range", share, by, f"{_percent(share)} of values outside {old.min} .. {old.max}"))
-    if column.reach is not None and column.new is not None:
-        how = f"range {old.min} .. {old.max} -> {column.new.min} .. {column.new.max}"
+    if column.reach and column.reach >= chance.reach(column.tails or math.inf, n, m, by.chance):
+        how = f"range {old.min} .. {old.max} -> {new.min} .. {new.max}"
         out.append(_said("reach", column.reach, by, how))
     return out
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,26 +86,47 @@ def test_categories_that_come_and_go() -> None:
     assert words["new_categories"].endswith(" of new values (new_categories major from 0.1)")
 
 
+CITIES, WEIGHTS = np.array([f"city {i}" for i in range(400)]), 1 / np.arange(1, 401)
+SAMPLES: dict[str, Callable[[Any, int], Any]] = {
+    "normal": lambda r, n: r.normal(size=n),
+    "lognormal": lambda r, n: r.lognormal(3, 1.2, n),
+    "cauchy": lambda r, n: r.standard_cauchy(n),
+    "dice": lambda r, n: r.integers(1, 7, n),
+    "zeros": lambda r, n: r.exponential(size=n) * (r.random(n) < 0.6),
+    "flags": lambda r, n: r.random(n) < 0.1,
+    "letters": lambda r, n: np.array(list("abcd"))[r.integers(0, 4, n)],
+    "cities": lambda r, n: r.choice(CITIES, n, p=WEIGHTS / WEIGHTS.sum()),
+    "names": lambda r, n: [f"{v:x}" for v in r.integers(0, 1 << 40, n).tolist()],
+    "gaps": lambda r, n: pa.array(np.where(r.random(n) < 0.1, np.nan, r.normal(size=n)), mask=r.random(n) < 0.2),
+}
+
+
 @pytest.mark.spec("DRI-4")
-def test_few_rows_are_not_drift_by_chance() -> None:
-    """Of 20 rows each PSI is mostly above 0.1: `chance` leaves that out, and not what is clear."""
-    often = {3: 0, 0: 0}
-    for seed in range(20):
-        r = np.random.default_rng(seed)
-        old, new = (r.choice(["a", "b", "c", "d"], 20) for _ in "on")
-        for chance in often:
-            often[chance] += "psi" in rules(old, new, chance=chance)
-    assert often[0] >= 10
-    assert often[3] <= 4
+@pytest.mark.parametrize("times", [10, pytest.param(50, marks=pytest.mark.long)])
+def test_few_rows_are_not_drift_by_chance(times: int) -> None:
+    """Of two samples of the same, in at most one of a hundred does any rule say anything; without `chance`, in most."""
+    r, often, pairs = np.random.default_rng(4), 0, 0
+    for old, new in ((10, 10), (30, 30), (500, 500), (20, 500), (500, 20), (50, 200)):
+        for sample in SAMPLES.values():
+            found = [rules(sample(r, old), sample(r, new)) for _ in range(times)]
+            often, pairs = often + sum(map(bool, found)), pairs + times
+    assert often <= pairs / 100
+    letters = [(SAMPLES["letters"](r, 20), SAMPLES["letters"](r, 20)) for _ in range(20)]
+    assert sum("psi" in rules(*pair, chance="off") for pair in letters) >= 10
+
+
+@pytest.mark.spec("DRI-4")
+def test_of_few_rows_clear_drift_is_told() -> None:
     assert rules(list(range(20)), list(range(100, 120))) == {
         "psi": "major",
         "js": "major",
         "ks": "major",
         "range": "major",
     }
-    r = np.random.default_rng(1)
-    assert rules(r.normal(size=30), r.normal(size=30)) == {}
-    assert "psi" in rules(r.normal(size=30), r.normal(size=30), chance=0)
+    fifty = np.arange(50)
+    assert "psi" in rules(fifty, fifty + 20)
+    assert rules(["a", "b"] * 20, ["a", "c"] * 20)["new_categories"] == "major"
+    assert "new_categories" not in rules(["a", "b"] * 20, [*["a", "b"] * 20, "c", "c"])
 
 
 def schema(**columns: pa.DataType) -> Schema:
