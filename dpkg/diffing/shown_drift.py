@@ -35,6 +35,8 @@ def judged(verdict: PackageVerdict | None, changes: Sequence[Change]) -> Iterato
 
 def drift_lines(drift: TableDrift, verdict: TableVerdict, whole: bool) -> Iterator[Shown]:
     """The columns that drifted and why; with `whole` the figures of every column, too."""
+    if verdict.verdict == "none" and not whole:
+        return
     counts = Counter(c.verdict for c in verdict.columns)
     said = ", ".join(f"{counts[word]:,} {word}" for word in ("major", "moderate") if counts[word])
     columns = count(len(verdict.columns), "column")

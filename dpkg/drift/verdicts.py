@@ -189,10 +189,10 @@ def _unknown(name: Any, known: Sequence[str]) -> Usage:
 def judge(table: TableDrift, changes: Sequence[ColumnChange] = (), by: Thresholds = DEFAULT) -> TableVerdict:
     """The verdict of a table; of `changes` of its schema those are looked at that are of no single column."""
     columns = tuple(_column(column, by.columns.get(column.column, by)) for column in table.columns)
-    found = [_said("rows", _rows(table), by, f"rows {table.old_rows:,} -> {table.new_rows:,}")]
+    found = [_said("rows", _rows(table), by, f"rows {table.old_rows:,} → {table.new_rows:,}")]
     for change in changes:
         if change.what == "key":
-            found.append(Finding("key", by.schema["key"], f"key {change.old or 'none'} -> {change.new or 'none'}"))
+            found.append(Finding("key", by.schema["key"], f"key {change.old or 'none'} → {change.new or 'none'}"))
         elif change.what == "moved":
             where = f"column '{change.column}' moved from place {change.old} to {change.new}"
             found.append(Finding("moved", by.schema["moved"], where))
@@ -242,10 +242,10 @@ def _column(column: ColumnDrift, by: Thresholds) -> ColumnVerdict:
 def _schema(column: ColumnDrift, old: Summary, new: Summary, by: Thresholds) -> list[Finding]:
     out = []
     if column.renamed:
-        out.append(Finding("renamed", by.schema["renamed"], f"name {old.column} -> {new.column}"))
+        out.append(Finding("renamed", by.schema["renamed"], f"name {old.column} → {new.column}"))
     if column.retyped:
         rule = "retyped" if column.comparable else "incomparable"
-        out.append(Finding(rule, by.schema[rule], f"type {old.type} -> {new.type}"))
+        out.append(Finding(rule, by.schema[rule], f"type {old.type} → {new.type}"))
     return out
 
 
@@ -260,7 +260,7 @@ def _rates(old: Summary, new: Summary, by: Thresholds) -> list[Finding]:
         p, q = had / old.rows, has / new.rows
         usual = chance.rate(had + has, old.rows, new.rows, by.chance)
         figure = abs(q - p) if abs(q - p) >= usual else 0.0
-        out.append(_said(rule, figure, by, f"{name} {_percent(p)} -> {_percent(q)}"))
+        out.append(_said(rule, figure, by, f"{name} {_percent(p)} → {_percent(q)}"))
     return out
 
 
@@ -283,7 +283,7 @@ def _range(column: ColumnDrift, old: Summary, new: Summary, by: Thresholds) -> l
         share = column.outside.value
         out.append(_said("range", share, by, f"{_percent(share)} of values outside {old.min} .. {old.max}"))
     if column.reach and column.reach >= chance.reach(column.tails or math.inf, n, m, by.chance):
-        how = f"range {old.min} .. {old.max} -> {new.min} .. {new.max}"
+        how = f"range {old.min} .. {old.max} → {new.min} .. {new.max}"
         out.append(_said("reach", column.reach, by, how))
     return out
 
@@ -298,7 +298,7 @@ def _cardinality(column: ColumnDrift, old: Summary, new: Summary, by: Thresholds
         present = [s.rows - s.nulls - s.nans for s in (old, new)]
         share = many - math.log(present[1] / present[0])
         figure = math.exp(min(abs(many), abs(share))) if many * share > 0 else 1.0
-    return _said("cardinality", figure, by, f"distinct values {_about(old)} -> {_about(new)}")
+    return _said("cardinality", figure, by, f"distinct values {_about(old)} → {_about(new)}")
 
 
 def _about(s: Summary) -> str:

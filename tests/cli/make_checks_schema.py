@@ -115,7 +115,7 @@ def _limits() -> dict[str, Any]:
     members = {
         **{name: {"$ref": "#/$defs/checks-threshold"} for name in LIMITS},
         **{name: {"$ref": "#/$defs/checks-verdict"} for name in SCHEMA},
-        "chance": _like(NUMBER, minimum=0),
+        "chance": {"anyOf": [_like(NUMBER, minimum=0), {"enum": ["off", False]}]},
     }
     return {"type": "object", "properties": members, "additionalProperties": False, "minProperties": 1}
 

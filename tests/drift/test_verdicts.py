@@ -143,14 +143,14 @@ def test_schemas() -> None:
     table = table_drift(old, [same] * 4, new, [wide, other, same, same], {"x": "c"})
     found = judge(table, [ColumnChange("key", "", "a", ""), ColumnChange("moved", "b", "1", "2")])
     assert [(c.column, c.verdict, [f.reason for f in c.findings]) for c in found.columns] == [
-        ("a", "moderate", ["type int64 -> float64"]),
-        ("b", "major", ["type int64 -> utf8"]),
-        ("x", "moderate", ["name c -> x"]),
+        ("a", "moderate", ["type int64 → float64"]),
+        ("b", "major", ["type int64 → utf8"]),
+        ("x", "moderate", ["name c → x"]),
         ("e", "none", []),
         ("d", "major", ["the column is gone"]),
     ]
-    assert (found.verdict, found.reason) == ("major", "b: type int64 -> utf8")
-    assert [f.reason for f in found.findings] == ["key a -> none"]
+    assert (found.verdict, found.reason) == ("major", "b: type int64 → utf8")
+    assert [f.reason for f in found.findings] == ["key a → none"]
     strict = judge(table, by=thresholds({"added": "major", "removed": "none", "incomparable": "none"}))
     assert [c.verdict for c in strict.columns] == ["moderate", "none", "moderate", "major", "none"]
 
@@ -163,10 +163,10 @@ def test_rows_and_packages() -> None:
     assert [table(*r).verdict for r in ((0, 0), (9, 9), (10, 19), (10, 20), (20, 10), (100, 9), (5, 0), (0, 5))] == [
         *("none", "none", "none", "moderate", "moderate", "major", "major", "major")
     ]
-    assert table(1000, 400).reason == "rows 1,000 -> 400 (rows moderate from 2)"
+    assert table(1000, 400).reason == "rows 1,000 → 400 (rows moderate from 2)"
     assert judge_package({"a": table(1, 1)}, added=["b"]) == verdicts.PackageVerdict("none", "no drift")
     found = judge_package({"a": table(10, 20), "b/c": table(10, 20), "d": table(1, 1)})
-    assert found.line == "moderate drift in a: rows 10 -> 20 (rows moderate from 2); and 1 more table"
+    assert found.line == "moderate drift in a: rows 10 → 20 (rows moderate from 2); and 1 more table"
     gone = judge_package({"a": table(10, 20)}, removed=["b"])
     assert (gone.verdict, gone.line) == ("major", "major drift in b: the table is gone")
 
@@ -185,7 +185,7 @@ def test_rows_and_packages() -> None:
         ({"psi": [math.nan, 1]}, "thresholds are numbers from 0 on"),
         ({"removed": "bad"}, "one of none, moderate, major"),
         ({"removed": ["none"]}, "one of none, moderate, major"),
-        ({"chance": "3"}, "thresholds are numbers from 0 on"),
+        ({"chance": "3 %"}, "thresholds are numbers from 0 on"),
         ({7: 1}, ""),
     ],
 )

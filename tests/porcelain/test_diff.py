@@ -118,7 +118,7 @@ def test_text(dpk: Callable[..., Any], store: Any) -> None:
     first, second = (store.commit("acme/d", contents) for contents in (old, new))
     lines = dpk("diff", "acme/d").out.splitlines()
     assert lines[:3] == [f"from  acme/d@latest~1  {first[:12]}", f"to    acme/d@latest    {second[:12]}", ""]
-    assert lines[3:-2] == [
+    assert lines[3:-3] == [
         "+ blob   came  3 B",
         "~ blob   f  1 B → 2 B",
         "    @@ -1 +1 @@",
@@ -135,8 +135,11 @@ def test_text(dpk: Callable[..., Any], store: Any) -> None:
         "    rows: 1 added",
         "         row  id  x",
         "      +    2   2  b",
+        "    drift: moderate in 2 columns",
+        "      moderate: rows 1 → 2 (rows moderate from 2)",
     ]
-    assert lines[-2:] == ["", "1 added, 1 removed, 3 changed, 1 renamed"]
+    totals = "1 added, 1 removed, 3 changed, 1 renamed"
+    assert lines[-3:] == ["", totals, "major drift in gone: the table is gone"]
 
 
 def test_equal(dpk: Callable[..., Any], store: Any) -> None:

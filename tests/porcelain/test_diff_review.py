@@ -52,6 +52,7 @@ def test_rows_of_a_table_with_a_key(dpk: Callable[..., Any], shop: Any) -> None:
         "      ~    3   4  n       4.5  →  -4.5",
         "",
         "1 changed",
+        "no drift",
     ]
     said = dpk("diff", "acme/shop@v1..latest", "t", "--json").json["changes"][0]["row_changes"]
     assert (said["removed"], said["added"], said["changed"], said["cells"]) == (1, 1, 2, {"shop": 1, "n": 1})
@@ -166,6 +167,7 @@ def test_stat(dpk: Callable[..., Any], shop: Any) -> None:
         "~ table  t          +1 -1 ~2 rows",
         "~ table  u          +3 -3 ~0 rows",
         "4 changed",
+        "no drift",
     ]
 
 
