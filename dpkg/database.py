@@ -1,4 +1,7 @@
-"""URLs of databases: what of one may be shown, and what never may. `${NAME}` in one is a variable of the environment."""
+"""URLs of databases: what of one may be shown, and what never may. `${NAME}` in one is a variable of the environment.
+
+And small things of SQL that is text: names, ends, lines.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,11 @@ def bare(sql: str) -> str:
         if token.group("empty") is None:
             last, at = token.group(), token.start()
     return sql[:at] if last == ";" else sql
+
+
+def quoted(name: str) -> str:
+    """An identifier of SQL, as every database takes it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def line_in(said: str, before: int = 0) -> str:

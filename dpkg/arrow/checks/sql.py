@@ -6,8 +6,6 @@ It runs in this process, in a database of its own in a temporary folder, without
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,10 +14,9 @@ import pyarrow as pa
 from dpkg.arrow.checks.base import Broken, Outcome, short
 from dpkg.arrow.normal import to_user_batch
 from dpkg.arrow.schema import Schema
-from dpkg.arrow.selects import close_up, parse
-from dpkg.errors import DpkgError, Usage
+from dpkg.arrow.selects import close_up, database, duckdb_for, load, parse
+from dpkg.errors import Usage
 
-MEMORY = "1GB"
 _THREADS = 2
 Batches = Iterator[Mapping[str, pa.Array]]
 # Gives a relation's schema and rows to a function, which may be called again from the start.
@@ -28,24 +25,12 @@ Feed = Callable[[Callable[[Schema, Batches], None]], None]
 
 def query(sql: str, relations: Mapping[str, Feed], most: int) -> Outcome:
     """The rows that a query returns over the relations that it names. Raises Usage where it does not work."""
+    duckdb = duckdb_for("'sql' checks need DuckDB")
     try:
-        import duckdb
-    except ImportError:
-        raise Usage("'sql' checks need DuckDB", "pip install 'dpkg-data[sql]'") from None
-    with tempfile.TemporaryDirectory(prefix="dpkg-sql-") as folder:
-        config = {
-            "memory_limit": MEMORY,
-            "threads": _THREADS,
-            "temp_directory": os.path.join(folder, "spill"),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "python_enable_replacements": False,
-        }
-        try:
-            with duckdb.connect(os.path.join(folder, "checks.db"), config=config) as db:
-                return _run(duckdb, db, sql, relations, most)
-        except duckdb.Error as e:
-            raise Usage(f"the query fails: {str(e).splitlines()[0][:200]}", _hint(str(e), relations)) from None
+        with database(duckdb, "checks", threads=_THREADS) as db:
+            return _run(duckdb, db, sql, relations, most)
+    except duckdb.Error as e:
+        raise Usage(f"the query fails: {str(e).splitlines()[0][:200]}", _hint(str(e), relations)) from None
 
 
 def _hint(said: str, relations: Mapping[str, Feed]) -> str:
@@ -70,26 +55,12 @@ def _run(duckdb: Any, db: Any, sql: str, relations: Mapping[str, Feed], most: in
     return Outcome(bad, f"{bad:,} row{'s' * (bad != 1)} returned", rows)
 
 
-def _as_duckdb(t: pa.DataType) -> pa.DataType:
-    """A type, or of those that DuckDB lacks one near it."""
-    if pa.types.is_decimal256(t):
-        return pa.decimal128(38, t.scale) if t.precision <= 38 else pa.float64()
-    return pa.float32() if pa.types.is_float16(t) else t
-
-
 def _load(db: Any, name: str, schema: Schema, batches: Batches) -> None:
-    """Rows as a table of the database. Part by part: what reading raises stays what it is."""
-    quoted = '"' + name.replace('"', '""') + '"'
-    arrow = pa.schema([pa.field(f.name, _as_duckdb(f.type)) for f in schema.arrow])
-    try:
-        db.register("dpkg_part", arrow.empty_table())
-        db.execute(f"CREATE OR REPLACE TABLE {quoted} AS SELECT * FROM dpkg_part")
-        for columns in batches:
-            plain = pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema.plain)
-            db.register("dpkg_part", pa.Table.from_batches([to_user_batch(plain, schema)]).cast(arrow))
-            db.execute(f"INSERT INTO {quoted} SELECT * FROM dpkg_part")
-        db.unregister("dpkg_part")
-    except DpkgError:
-        raise
-    except pa.ArrowException as e:
-        raise Usage(f"'{name}' cannot be a table of DuckDB: {e}") from None
+    # Without metadata: a cell of an extension that Arrow does not know is shown as it is stored.
+    bare = pa.schema([pa.field(f.name, f.type) for f in schema.arrow])
+    load(db, name, bare, (_user_batch(columns, schema) for columns in batches), again=True)
+
+
+def _user_batch(columns: Mapping[str, pa.Array], schema: Schema) -> pa.RecordBatch:
+    plain = pa.RecordBatch.from_arrays([columns[n] for n in schema.names], schema=schema.plain)
+    return to_user_batch(plain, schema)

@@ -10,8 +10,6 @@ ORDER BY or by the table's key, is sorted by all its columns.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -22,11 +20,12 @@ import pyarrow.compute as pc
 from dpkg.arrow.options import ReadOptions
 from dpkg.arrow.readers.base import label, unique
 from dpkg.arrow.readers.columnar import ColumnarSource
-from dpkg.arrow.selects import close_up, parse, parts
-from dpkg.database import bare, line_in
+from dpkg.arrow.selects import MEMORY, close_up, config, database, duckdb_for, load, parse, parts
+from dpkg.database import bare, line_in, quoted
 from dpkg.errors import DpkgError, Format, Usage
 
-_MEMORY = "1GB"
+_NEEDS = "a query needs DuckDB, which is not installed"
+_CONFIG = {"preserve_insertion_order": True, "threads": 1, "arrow_lossless_conversion": True}
 _ROWS = 1 << 14
 # A table's schema, and what gives its rows.
 Feed = tuple[pa.Schema, Callable[[], Iterator[pa.RecordBatch]]]
@@ -41,8 +40,8 @@ _HUGE = ("HUGEINT", "UHUGEINT")
 
 def tables_in(sql: str) -> tuple[tuple[str, ...], str]:
     """The tables that one SELECT names, sorted; and the version of DuckDB. Raises Usage for any other SQL."""
-    duckdb = _duckdb()
-    with duckdb.connect(":memory:", config=_config()) as db:
+    duckdb = duckdb_for(_NEEDS)
+    with duckdb.connect(":memory:", config=config(**_CONFIG)) as db:
         try:
             close_up(db)
             return tuple(sorted(set(_named(_parsed(duckdb, db, sql), frozenset())))), str(duckdb.__version__)
@@ -59,11 +58,9 @@ def query(sql: str, feeds: Mapping[str, Feed], options: ReadOptions, where: str,
 
 class _QuerySource(ColumnarSource):
     def __init__(self, sql: str, feeds: Mapping[str, Feed], options: ReadOptions, where: str, keyed: bool) -> None:
-        self._duckdb = _duckdb()
+        self._duckdb = duckdb_for(_NEEDS)
         with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dpkg-query-"))
-            config = _config(temp_directory=os.path.join(folder, "spill"))
-            self._db = stack.enter_context(self._duckdb.connect(os.path.join(folder, "query.db"), config=config))
+            self._db = stack.enter_context(database(self._duckdb, "query", **_CONFIG))
             try:
                 close_up(self._db)
                 node = _parsed(self._duckdb, self._db, sql)
@@ -100,27 +97,6 @@ class _QuerySource(ColumnarSource):
                 yield batch
         except (self._duckdb.Error, pa.ArrowException, OSError) as e:
             raise _failure(e, 1) from None
-
-
-def _duckdb() -> Any:
-    try:
-        import duckdb
-    except ImportError:
-        raise Usage("a query needs DuckDB, which is not installed", "pip install 'dpkg-data[sql]'") from None
-    return duckdb
-
-
-def _config(**more: str) -> dict[str, Any]:
-    return {
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "memory_limit": _MEMORY,
-        "preserve_insertion_order": True,
-        "python_enable_replacements": False,
-        "threads": 1,
-        "arrow_lossless_conversion": True,
-        **more,
-    }
 
 
 def _parsed(duckdb: Any, db: Any, sql: str) -> dict[str, Any]:
@@ -167,7 +143,7 @@ def _named(value: Any, hidden: frozenset[str]) -> Iterator[str]:
 
 
 def _load(db: Any, name: str, feed: Feed) -> None:
-    """Rows as a table of the database, part by part: what reading raises stays what it is. Raises Usage."""
+    """Rows as a table of the database. Raises Usage."""
     schema, rows = feed
     for field in schema:
         if _is_cut(field.type):
@@ -176,16 +152,7 @@ def _load(db: Any, name: str, feed: Feed) -> None:
                 message,
                 "declare another type for it in its own entry, for example timestamp[us, UTC] or decimal(38, 6)",
             )
-    plain = pa.schema([f.with_type(pa.float32()) if f.type == pa.float16() else f for f in schema])
-    try:
-        db.register("dpkg_part", plain.empty_table())
-        db.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM dpkg_part")
-        for batch in rows():
-            db.register("dpkg_part", pa.Table.from_batches([batch]).cast(plain))
-            db.execute(f"INSERT INTO {quoted(name)} SELECT * FROM dpkg_part")
-        db.unregister("dpkg_part")
-    except pa.ArrowException as e:
-        raise Usage(f"'{name}' cannot be a table of DuckDB: {e}") from None
+    load(db, name, schema, rows())
 
 
 def _is_cut(kind: pa.DataType) -> bool:
@@ -220,11 +187,6 @@ def _failure(error: Exception, before: int = 0) -> DpkgError:
     """One sentence; `before` are lines of ours that stand before the query."""
     said = str(error).strip().splitlines()[0][:300]
     if "Out of Memory" in said:
-        return Format(f"the query needs more than {_MEMORY} of memory", "let it read or keep less")
+        return Format(f"the query needs more than {MEMORY} of memory", "let it read or keep less")
     text = f"the query fails: {said}{line_in(str(error), before)}"
     return Usage(text, 'it is DuckDB\'s SQL; a table in a folder is "folder/table"')
-
-
-def quoted(name: str) -> str:
-    """An identifier of SQL."""
-    return '"' + name.replace('"', '""') + '"'

@@ -22,7 +22,7 @@ from dpkg.arrow.options import ColumnRule, ReadOptions
 from dpkg.arrow.readers.base import unique
 from dpkg.arrow.readers.columnar import ColumnarSource
 from dpkg.arrow.readers.declared import type_of
-from dpkg.database import bare, line_in
+from dpkg.database import bare, line_in, quoted
 from dpkg.errors import Denied, DpkgError, Format, Storage, Usage
 
 if TYPE_CHECKING:
@@ -187,8 +187,7 @@ def _check_arrays(cursor: Any, database: Database, sql: str, names: list[str]) -
     """Raises Format for arrays of more than one dimension, of which ADBC makes one."""
     if not names:
         return
-    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
-    tests = ", ".join(f"coalesce(bool_or(array_ndims({name}) > 1), false)" for name in quoted)
+    tests = ", ".join(f"coalesce(bool_or(array_ndims({quoted(name)}) > 1), false)" for name in names)
     cursor.execute(f"SELECT {tests} FROM (\n{bare(sql)}\n) AS q")
     (found,) = cursor.fetchall()
     for name, deep in zip(names, found, strict=True):

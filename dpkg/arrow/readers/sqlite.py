@@ -23,7 +23,7 @@ from dpkg.arrow.options import ReadOptions
 from dpkg.arrow.readers.columnar import ColumnarSource
 from dpkg.arrow.readers.files import open_file
 from dpkg.arrow.readers.sql import driver, said
-from dpkg.database import Database, bare
+from dpkg.database import Database, bare, quoted
 from dpkg.errors import Format, NotFound, Usage
 
 _MAGIC = b"SQLite format 3\0"
@@ -53,7 +53,7 @@ class _Column:
     @property
     def sql(self) -> list[str]:
         """What to select: its values, and where the nulls are, if there are any."""
-        name = _quoted(self.name)
+        name = quoted(self.name)
         if not self.kind:
             return [f"1 AS {name}"]
         _, cast, instead = _CLASSES[self.kind]
@@ -110,7 +110,7 @@ def _connected(file: Database) -> Iterator[Any]:
 def _statement(cursor: Any, file: Database, options: ReadOptions) -> str:
     """One statement that only reads."""
     if options.sql is None:
-        return f"SELECT * FROM {_quoted(_table(cursor, file, options.table))}"
+        return f"SELECT * FROM {quoted(_table(cursor, file, options.table))}"
     import sqlite3
 
     # First by itself, so that it cannot end what it is put into; explained, so that nothing is done.
@@ -144,31 +144,27 @@ def _columns(cursor: Any, file: Database, sql: str) -> tuple[list[_Column], int]
     """The columns with the classes of their cells, and how many rows to read at once."""
     cursor.execute(f"SELECT * FROM (\n{sql}\n) LIMIT 0")
     names = list(cursor.fetch_record_batch().schema.names)
-    quoted = [_quoted(name) for name in names]
-    asked = [f"group_concat(DISTINCT typeof({name}))" for name in quoted]
-    size = " + ".join(f"coalesce(length({name}), 0)" for name in quoted)
+    columns = [quoted(name) for name in names]
+    asked = [f"group_concat(DISTINCT typeof({name}))" for name in columns]
+    size = " + ".join(f"coalesce(length({name}), 0)" for name in columns)
     cursor.execute(f"SELECT {', '.join(asked)}, max({size}) FROM (\n{sql}\n)")
     (row,) = cursor.fetchall()
-    columns = [_class(cursor, file, sql, name, str(said or "")) for name, said in zip(names, row, strict=False)]
-    return columns, max(1, min(_ROWS, _BYTES // max(1, 4 * int(row[-1] or 0))))
+    found = [_class(cursor, file, sql, name, str(said or "")) for name, said in zip(names, row, strict=False)]
+    return found, max(1, min(_ROWS, _BYTES // max(1, 4 * int(row[-1] or 0))))
 
 
 def _class(cursor: Any, file: Database, sql: str, name: str, found: str) -> _Column:
     kinds = set(found.split(",")) - {"null", ""}
     if kinds == {"integer", "real"}:
-        quoted = _quoted(name)
+        cell = quoted(name)
         cursor.execute(
-            f"SELECT count(*) FROM (\n{sql}\n) WHERE typeof({quoted}) = 'integer' AND {quoted} NOT BETWEEN {-_EXACT} AND {_EXACT}"
+            f"SELECT count(*) FROM (\n{sql}\n) WHERE typeof({cell}) = 'integer' AND {cell} NOT BETWEEN {-_EXACT} AND {_EXACT}"
         )
         if cursor.fetchall()[0][0] == 0:
             kinds = {"real"}
     if len(kinds) > 1:
         raise Format(
             f"{file.shown}: column '{name}' holds cells of several types: {', '.join(sorted(kinds))}",
-            f"write 'sql: SELECT CAST({_quoted(name)} AS TEXT) AS {_quoted(name)}, … FROM …' in place of 'table:'",
+            f"write 'sql: SELECT CAST({quoted(name)} AS TEXT) AS {quoted(name)}, … FROM …' in place of 'table:'",
         )
     return _Column(name, next(iter(kinds), ""), "null" in found.split(","))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
