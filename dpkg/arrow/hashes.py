@@ -9,7 +9,7 @@ import pyarrow as pa
 from blake3 import blake3
 
 from dpkg.arrow.mix import BLOCK, SEED, TAIL, fold, unaligned
-from dpkg.arrow.values import string_offsets
+from dpkg.arrow.values import spans
 from dpkg.sketches.distinct import scattered
 
 _LONG = 4096  # bytes; longer values are few in a fragment, and hashed one by one
@@ -25,10 +25,9 @@ def text_hashes(array: pa.Array) -> Any:
 
 def _block(array: pa.Array) -> Any:
     n = len(array)
-    offsets = string_offsets(array).astype(np.int64)
-    lengths = np.diff(offsets)
+    data, begin, lengths = spans(array)
     order = np.argsort(-np.minimum(lengths, _LONG + 1).astype(np.int16), kind="stable")  # each word is one run of rows
-    words, starts = unaligned(array.buffers()[2], offsets[:-1], lengths)
+    words, starts = unaligned(data, begin, lengths)
     starts, lengths = starts[order], lengths[order]
     shorter = -np.minimum(lengths, _LONG + 1)
     long = int(np.searchsorted(shorter, -_LONG))
@@ -44,7 +43,6 @@ def _block(array: pa.Array) -> Any:
         h[long:stop] = fold(h[long:stop], w)
     out = np.empty(n, np.uint64)
     out[order] = h
-    for i in order[:long]:
-        data = memoryview(array.buffers()[2])[offsets[i] : offsets[i + 1]]
-        out[i] = int.from_bytes(blake3(data).digest(8), "little")
+    for i, start, length in zip(order[:long], begin[order[:long]], lengths, strict=False):
+        out[i] = int.from_bytes(blake3(memoryview(data)[start : start + length]).digest(8), "little")
     return scattered(out)

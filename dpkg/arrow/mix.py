@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from dpkg.arrow.normal import drop_null, map_items
 from dpkg.arrow.types import Type
-from dpkg.arrow.values import FLOATS, WIDTH, float_bits, slots, string_offsets, width_of
+from dpkg.arrow.values import FLOATS, WIDTH, float_bits, slots, spans, width_of
 
 U64 = np.uint64
 SEED, NULL, K = U64(0x243F6A8885A308D3), U64(0x13198A2E03707344), U64(0x9E3779B97F4A7C15)
@@ -91,16 +91,8 @@ def cells(array: pa.Array, t: Type, whole: bool = False) -> Any:
 
 
 def _words(array: pa.Array, t: Type, whole: bool) -> Any:
-    if t.kind in ("utf8", "binary"):
-        offsets = string_offsets(array).astype(np.int64)
-        lengths = np.diff(offsets)
-        if array.null_count:
-            lengths = np.where(pc.is_null(array).to_numpy(zero_copy_only=False), 0, lengths)
-        return _strings(array.buffers()[2], offsets[:-1], lengths, whole)
-    if t.kind == "fixed_binary":
-        size = width_of(t)
-        starts = (array.offset + np.arange(len(array), dtype=np.int64)) * size
-        return _strings(array.buffers()[1], starts, np.full(len(array), size, np.int64), whole)
+    if t.kind in ("utf8", "binary", "fixed_binary"):
+        return _strings(*spans(array), whole)
     if t.kind == "bool":
         return np.asarray(array.fill_null(False).to_numpy(zero_copy_only=False), np.uint8).astype(U64)
     if t.kind == "decimal":
@@ -210,8 +202,11 @@ def _every(h: Any, words: Any, starts: Any, lengths: Any) -> Any:
 
 
 def unaligned(data: pa.Buffer | None, starts: Any, lengths: Any) -> tuple[Any, Any]:
-    """The strings' bytes as a little-endian word from each byte on (the last ones padded), and their new starts."""
-    first = int(starts[0])
+    """The strings' bytes as a little-endian word from each byte on (the last ones padded), and their new starts.
+
+    For at least one string, in any order.
+    """
+    first = int(starts.min())
     size = int((starts + lengths).max()) - first
     raw = np.empty(size + 8, np.uint8)
     raw[:size] = np.frombuffer(data, np.uint8, size, first) if data is not None else 0

@@ -160,6 +160,22 @@ def string_offsets(array: pa.Array) -> Any:
     return np.frombuffer(data, np.int32, len(array) + 1, 4 * array.offset)
 
 
+def spans(array: pa.Array) -> tuple[Any, Any, Any]:
+    """Where the bytes of each value of a plain utf8, binary or fixed_binary array are: in what buffer, from where, how many (int64).
+
+    Nulls of fixed width have room of their own; of others 0 bytes.
+    """
+    if pa.types.is_fixed_size_binary(array.type):
+        size = array.type.byte_width
+        starts = (array.offset + np.arange(len(array), dtype=np.int64)) * size
+        return array.buffers()[1], starts, np.full(len(array), size, np.int64)
+    offsets = string_offsets(array).astype(np.int64)
+    lengths = np.diff(offsets)
+    if array.null_count:
+        lengths = np.where(pc.is_null(array).to_numpy(zero_copy_only=False), 0, lengths)
+    return array.buffers()[2], offsets[:-1], lengths
+
+
 def row_bytes(array: pa.Array, t: Type) -> Any:
     """Bytes of each cell (ROW-1), an int64 numpy array of the array's length."""
     t = t.storage

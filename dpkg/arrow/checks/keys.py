@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from blake3 import blake3
 
-from dpkg.arrow.mix import cells
+from dpkg.arrow.mix import TAIL, cells, unaligned
 from dpkg.arrow.normal import rebased
 from dpkg.arrow.types import Type
-from dpkg.arrow.values import FLOATS, slots, stream, string_offsets, width_of
+from dpkg.arrow.values import FLOATS, slots, spans, stream, width_of
 
 U64 = np.uint64
 Keys = tuple[Any, Any]  # the two halves, uint64 each
@@ -29,7 +29,6 @@ _LANES = (
 _NULL = U64(0x9E3779B97F4A7C15)
 _LONG = 512  # bytes; longer ones are digested one by one
 _BLOCK = 8192  # rows
-_TAIL = np.array([0] + [(1 << 8 * i) - 1 for i in range(1, 8)], U64)
 
 
 def keys(array: pa.Array, t: Type) -> Keys:
@@ -40,22 +39,14 @@ def keys(array: pa.Array, t: Type) -> Keys:
         return np.zeros(n, U64), np.zeros(n, U64)
     if t.items:
         return _slowly(array, t)
-    if t.kind in ("utf8", "binary"):
-        offsets = string_offsets(array).astype(np.int64)
-        lengths = np.diff(offsets)
-        if array.null_count:
-            lengths = np.where(pc.is_null(array).to_numpy(zero_copy_only=False), 0, lengths)
-        return _texts(array.buffers()[2], offsets[:-1], lengths)
-    if t.kind == "fixed_binary":
-        size = width_of(t)
-        starts = (array.offset + np.arange(n, dtype=np.int64)) * size
-        return _texts(array.buffers()[1], starts, np.full(n, size, np.int64))
+    if t.kind in ("utf8", "binary", "fixed_binary"):
+        return _texts(*spans(array))
     if t.kind == "decimal":
         words = slots(array, U64, width_of(t) // 8).reshape(n, -1)
         parts = [
             words[:, i] for i in (range(words.shape[1]) if sys.byteorder == "little" else range(words.shape[1])[::-1])
         ]
-        mixed = _folded(parts)
+        mixed = _folded([(word, None) for word in parts])
         return (mixed[0], parts[0]) if len(parts) == 2 else mixed  # of 16 bytes no digest: each step can be undone
     high = cells(array, t)
     if t.kind in FLOATS:
@@ -66,20 +57,7 @@ def keys(array: pa.Array, t: Type) -> Keys:
 
 def row_keys(columns: list[pa.Array], types: list[Type]) -> Keys:
     """The key of each row over some columns; null equals null."""
-    halves = [_with_nulls(array, t) for array, t in zip(columns, types, strict=True)]
-    n = len(columns[0])
-    out = []
-    for seed, a, b in _LANES:
-        h = np.full(n, seed)
-        for start in range(0, n, _BLOCK):
-            part = h[start : start + _BLOCK]
-            for high, low in halves:
-                part = _step(part, high[start : start + _BLOCK], a, b)
-                if low is not None:
-                    part += low[start : start + _BLOCK] * a
-            h[start : start + _BLOCK] = part
-        out.append(h)
-    return out[0], out[1]
+    return _folded([_with_nulls(array, t) for array, t in zip(columns, types, strict=True)])
 
 
 def _with_nulls(array: pa.Array, t: Type) -> tuple[Any, Any]:
@@ -91,15 +69,18 @@ def _with_nulls(array: pa.Array, t: Type) -> tuple[Any, Any]:
     return high, low if low.any() else None
 
 
-def _folded(words: list[Any]) -> Keys:
-    n = len(words[0])
+def _folded(halves: list[tuple[Any, Any]]) -> Keys:
+    """One key of several; None for a second half is 0 throughout."""
+    n = len(halves[0][0])
     out = []
     for seed, a, b in _LANES:
         h = np.full(n, seed)
         for start in range(0, n, _BLOCK):
             part = h[start : start + _BLOCK]
-            for word in words:
-                part = _step(part, word[start : start + _BLOCK], a, b)
+            for high, low in halves:
+                part = _step(part, high[start : start + _BLOCK], a, b)
+                if low is not None:
+                    part += low[start : start + _BLOCK] * a
             h[start : start + _BLOCK] = part
         out.append(h)
     return out[0], out[1]
@@ -130,13 +111,15 @@ def _some_texts(data: Any, starts: Any, lengths: Any) -> Keys:
         digest = blake3(memoryview(data)[starts[i] : starts[i] + lengths[i]]).digest()
         lanes[0][i], lanes[1][i] = np.frombuffer(digest[:16], "<u8")
     starts, lengths = starts[long:], lengths[long:]
-    words, starts = _words(data, starts, lengths)
+    most = int(lengths[0]) if len(lengths) else 0
+    if most:
+        words, starts = unaligned(data, starts, lengths)
     made = [_step(np.full(n - long, seed), lengths.view(U64), a, b) for seed, a, b in _LANES]
-    for k in range(-(-int(lengths[0]) // 8) if len(lengths) else 0):
+    for k in range(-(-most // 8)):
         stop = int(np.searchsorted(-lengths, -8 * k))  # longer than 8 k bytes
         full = int(np.searchsorted(-lengths, -(8 * k + 7)))
         word = words[starts[:stop] + 8 * k]
-        word[full:] &= _TAIL[lengths[full:stop] - 8 * k]
+        word[full:] &= TAIL[lengths[full:stop] - 8 * k]
         for lane, (_, a, b) in zip(made, _LANES, strict=True):
             lane[:stop] = _step(lane[:stop], word, a, b)
     out = [np.empty(n, U64), np.empty(n, U64)]
@@ -144,18 +127,6 @@ def _some_texts(data: Any, starts: Any, lengths: Any) -> Keys:
         lane[long:] = found
         whole[order] = lane
     return out[0], out[1]
-
-
-def _words(data: Any, starts: Any, lengths: Any) -> tuple[Any, Any]:
-    """The texts' bytes as a little-endian word from each byte on (the last ones padded), and their new starts."""
-    if not len(starts) or data is None:
-        return np.zeros(1, "<u8"), np.zeros(len(starts), np.int64)
-    present = lengths > 0
-    first = int(starts[present].min()) if present.any() else 0
-    size = int((starts + lengths)[present].max()) - first if present.any() else 0
-    raw = np.zeros(size + 8, np.uint8)
-    raw[:size] = np.frombuffer(data, np.uint8, size, first) if size else 0
-    return np.ndarray((size + 1,), "<u8", buffer=raw, strides=(1,)), np.where(present, starts - first, 0)
 
 
 def _slowly(array: pa.Array, t: Type) -> Keys:
