@@ -188,7 +188,8 @@ def run() -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said
     except KeyboardInterrupt:  # a moment before or after
         code = INTERRUPTED
-    gc.freeze()
+    if "duckdb" not in sys.modules:  # which tells people of all its objects that no collection at exit has reached
+        gc.freeze()
     sys.exit(code)
 
 
