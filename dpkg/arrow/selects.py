@@ -103,6 +103,13 @@ def load(db: Any, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch
         raise Usage(f"'{name}' cannot be a table of DuckDB: {e}") from None
 
 
+def rows(duckdb: Any, db: Any, sql: str, most: int) -> pa.RecordBatchReader:
+    """The rows of a query, at most so many at a time."""
+    # sql() of version 1 leaves out the line where a value was wrong; execute() of version 2 copies rows once more, and says so.
+    run = db.execute if duckdb.__version__.startswith("1.") else db.sql
+    return run(sql).to_arrow_reader(most)
+
+
 def _near(t: pa.DataType) -> pa.DataType:
     """A type, or of those that DuckDB lacks one near it."""
     if pa.types.is_decimal256(t):

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from dpkg.arrow.options import ReadOptions
 from dpkg.arrow.readers.base import label, unique
 from dpkg.arrow.readers.columnar import ColumnarSource
-from dpkg.arrow.selects import MEMORY, close_up, config, database, duckdb_for, load, parse, parts
+from dpkg.arrow.selects import MEMORY, close_up, config, database, duckdb_for, load, parse, parts, rows
 from dpkg.database import bare, line_in, quoted
 from dpkg.errors import DpkgError, Format, Usage
 
@@ -68,7 +68,7 @@ class _QuerySource(ColumnarSource):
                 for name, feed in feeds.items():
                     _load(self._db, name, feed)
                 self._sql = self._statement(sql, ordered or keyed)
-                schema = self._db.execute(f"SELECT * FROM (\n{self._sql}\n) LIMIT 0").to_arrow_reader(1).schema
+                schema = rows(self._duckdb, self._db, f"SELECT * FROM (\n{self._sql}\n) LIMIT 0", 1).schema
             except self._duckdb.Error as e:
                 raise _failure(e, 1) from None
             super().__init__(where, schema, self._result, options, "result of a query")
@@ -92,7 +92,7 @@ class _QuerySource(ColumnarSource):
 
     def _result(self) -> Iterator[pa.RecordBatch]:
         try:
-            for batch in self._db.execute(self._sql).to_arrow_reader(_ROWS):
+            for batch in rows(self._duckdb, self._db, self._sql, _ROWS):
                 _check_times(batch)
                 yield batch
         except (self._duckdb.Error, pa.ArrowException, OSError) as e:
@@ -113,7 +113,8 @@ def _check_stable(found: Any, unstable: set[str]) -> None:
         names: list[str] = value.get("column_names") or []
         clock = names[0].lower() if value.get("class") == "COLUMN_REF" and len(names) == 1 else ""
         called = str(value.get("function_name", "")).lower()
-        age = called == "age" and len(value.get("children", ())) == 1  # until today
+        given = value.get("arguments", value.get("children", ()))  # of DuckDB 2, and of 1
+        age = called == "age" and len(given) == 1  # until today
         if called in unstable or called.startswith(_LOOKING) or age or clock in _CLOCKS:
             raise Usage(f"the query calls {called or clock}, which gives something else each time", hint)
         if value.get("sample"):
@@ -136,7 +137,8 @@ def _named(value: Any, hidden: frozenset[str]) -> Iterator[str]:
             yield name
     for part in (value.get("cte_map") or {}).get("map", ()):
         name, query = str(part["key"]).casefold(), part["value"]
-        itself = (query.get("query") or {}).get("node", {}).get("type") == "RECURSIVE_CTE_NODE"
+        node = query.get("query_node") or (query.get("query") or {}).get("node", {})  # of DuckDB 2, and of 1
+        itself = node.get("type") == "RECURSIVE_CTE_NODE"
         yield from _named(query, hidden | {name} if itself else hidden)
         hidden |= {name}
     yield from _named([part for key, part in value.items() if key != "cte_map"], hidden)
@@ -144,7 +146,7 @@ def _named(value: Any, hidden: frozenset[str]) -> Iterator[str]:
 
 def _load(db: Any, name: str, feed: Feed) -> None:
     """Rows as a table of the database. Raises Usage."""
-    schema, rows = feed
+    schema, read = feed
     for field in schema:
         if _is_cut(field.type):
             message = f"column '{field.name}' of '{name}' is {label(field.type)}, of which DuckDB keeps only a part"
@@ -152,7 +154,7 @@ def _load(db: Any, name: str, feed: Feed) -> None:
                 message,
                 "declare another type for it in its own entry, for example timestamp[us, UTC] or decimal(38, 6)",
             )
-    load(db, name, schema, rows())
+    load(db, name, schema, read())
 
 
 def _is_cut(kind: pa.DataType) -> bool:
