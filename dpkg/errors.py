@@ -13,6 +13,10 @@ DpkgError (1)
 'dpk diff --fail-on' ends with 11, Ctrl-C with 130, a closed pipe with 141.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class DpkgError(Exception):
     """An error for the user: `message` is one sentence on what is wrong and where, `hint` what to do next."""
@@ -62,3 +66,16 @@ class CheckFailed(DpkgError):
 
 class Denied(DpkgError):
     exit_code = 10
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The hint on a word that is none of the known ones: the nearest; `otherwise` where none is near."""
+    near = nearest(word, known)
+    return f"did you mean '{near}'?" if near else otherwise
+
+
+def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """The known word that is nearest to another one, and at least so much alike; "" if there is none."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, known, 1, alike)), "")

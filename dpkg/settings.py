@@ -21,7 +21,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from dpkg import address
-from dpkg.errors import NotFound, Storage, Usage
+from dpkg.errors import NotFound, Storage, Usage, did_you_mean
 
 if TYPE_CHECKING:
     from configparser import ConfigParser
@@ -278,10 +278,7 @@ def check_key(key: str) -> tuple[str, str]:
         from dpkg.names import valid_remote
 
         return "remote", valid_remote(name)
-    from difflib import get_close_matches
-
-    near = get_close_matches(key, KEYS, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"settings: {', '.join(KEYS)}, remote.NAME"
+    hint = did_you_mean(key, KEYS, f"settings: {', '.join(KEYS)}, remote.NAME")
     raise Usage(f"'{key}' is not a setting", hint)
 
 

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,11 @@ from dpkg.arrow.boundaries import Cutter, Rows, gathered
 from dpkg.arrow.encodings import Encodings
 from dpkg.arrow.normal import normalise
 from dpkg.arrow.profile import Part
-from dpkg.arrow.schema import Schema
+from dpkg.arrow.schema import Schema, no_column
 from dpkg.arrow.sort import check_key, sort_by_key
 from dpkg.arrow.stats import StatsRow, stats_batch, stats_row, stats_schema
 from dpkg.arrow.tableprofile import Columns, TableProfile
-from dpkg.errors import Corrupt, DpkgError, Format, Usage
+from dpkg.errors import Corrupt, DpkgError, Format
 from dpkg.index import IndexBuilder, leaves, read_node
 from dpkg.objects.node import FRAGMENTS, FragmentEntry, Node
 from dpkg.objects.table import Table
@@ -275,11 +274,7 @@ def pick_columns(schema: Schema, columns: Sequence[str] | None) -> list[str]:
         columns = [columns]
     for name in columns:
         if name not in schema.names:
-            near = get_close_matches(name, schema.names, 1)
-            raise Usage(
-                f"there is no column '{name}'",
-                f"did you mean '{near[0]}'?" if near else f"columns: {', '.join(schema.names[:20])}",
-            )
+            raise no_column(name, schema.names)
     return list(columns)
 
 

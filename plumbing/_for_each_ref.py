@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt, clean, when
-from dpkg.errors import Usage
+from dpkg.errors import Usage, did_you_mean
 from dpkg.listing import NULL, records
 from dpkg.oid import Oid
 from dpkg.refs.patterns import PATTERNS, each_ref
@@ -133,12 +133,7 @@ def _sortable(ref: Ref, name: str) -> tuple[int, str]:
 
 def _field(name: str) -> Callable[[Ref], str]:
     if name not in _FIELDS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, _FIELDS, 1)
-        raise Usage(
-            f"'{name}' is not a field", f"did you mean '{near[0]}'?" if near else f"fields: {', '.join(_FIELDS)}"
-        )
+        raise Usage(f"'{name}' is not a field", did_you_mean(name, _FIELDS, f"fields: {', '.join(_FIELDS)}"))
     return _FIELDS[name]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from dpkg.arrow.types import Type, from_field, from_json, name_of, unique_names
-from dpkg.errors import Format
+from dpkg.errors import Format, Usage, did_you_mean
 from dpkg.objects import canonical_json
 from dpkg.oid import Oid, digest
 
@@ -68,3 +69,9 @@ class Schema:
         """The schema of some columns, in the order given. Raises KeyError for an unknown one."""
         at = {n: i for i, n in enumerate(self.names)}
         return Schema(tuple(names), tuple(self.types[at[n]] for n in names))
+
+
+def no_column(name: str, names: Sequence[str], where: str = "") -> Usage:
+    """The error on a column that is not among those of a table."""
+    message = f"{where} has no column '{name}'" if where else f"there is no column '{name}'"
+    return Usage(message, did_you_mean(name, names, f"columns: {', '.join(names[:20])}"))

@@ -7,12 +7,11 @@ Arrow's own spellings are taken too, but `float`, which is float64 here as in Py
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 import pyarrow as pa
 
 from dpkg.arrow.types import SIMPLE
-from dpkg.errors import Usage
+from dpkg.errors import Usage, did_you_mean
 
 _ALIASES = {
     "int": "int64",
@@ -54,8 +53,8 @@ def parse_type(text: str) -> pa.DataType:
     try:
         return _parse(text)
     except (ValueError, TypeError, pa.ArrowException):
-        near = get_close_matches(text.strip().lower(), [*SIMPLE, *_ALIASES, *_EXAMPLES], 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"types: {', '.join([*SIMPLE, *_EXAMPLES])}"
+        known = [*SIMPLE, *_ALIASES, *_EXAMPLES]
+        hint = did_you_mean(text.strip().lower(), known, f"types: {', '.join([*SIMPLE, *_EXAMPLES])}")
         raise Usage(f"'{text[:200]}' is not a type", hint) from None
 
 

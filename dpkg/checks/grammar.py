@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
 from dpkg.checks import rules
 from dpkg.checks.rules import COLUMN, ERROR, FORMS, TABLE, Form, Rule
-from dpkg.errors import DpkgError, NotFound, Storage, Usage
+from dpkg.errors import DpkgError, NotFound, Storage, Usage, did_you_mean
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -63,8 +62,7 @@ class _Parser:
             if kind in TABLE:
                 raise self.yml.error(key, f"'{kind}' is of a whole table", "write it beside 'columns'")
             if kind not in COLUMN and kind != "severity":
-                near = get_close_matches(kind, COLUMN, 1)
-                hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(COLUMN)}"
+                hint = did_you_mean(kind, COLUMN, f"known here: {', '.join(COLUMN)}")
                 raise self.yml.error(key, f"'{kind}' is no check of a column", hint)
         severity = self._severity(fields, severity)
         return [
@@ -186,8 +184,7 @@ class _Parser:
     def _order(self, name: str, node: Node) -> dict[str, Any]:
         text = self.yml.text(node, "'monotonic'")
         if text not in rules.ORDERS:
-            near = get_close_matches(text, rules.ORDERS, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(rules.ORDERS)}"
+            hint = did_you_mean(text, rules.ORDERS, f"one of {', '.join(rules.ORDERS)}")
             raise self.yml.error(node, f"'{text[:40]}' is no order", hint)
         return {name: text}
 
@@ -240,12 +237,12 @@ class _Parser:
 
     def _pattern(self, name: str, node: Node) -> dict[str, Any]:
         """A pattern by its name; where nothing says that a name is meant, anything else is a regular expression."""
-        from dpkg.arrow.checks.patterns import NAMED, nearest
+        from dpkg.arrow.checks.patterns import NAMED, nearest_named
 
         text = self.yml.text(node, "a pattern")
         if text in NAMED:
             return {"pattern": text}
-        if re.fullmatch("[A-Za-z_-]+", text) and (near := nearest(text)):
+        if re.fullmatch("[A-Za-z_-]+", text) and (near := nearest_named(text)):
             hint = f"did you mean '{near}'? If it is a regular expression: {{regex: {text}}}"
             raise self.yml.error(node, f"there is no pattern '{text}'", hint)
         return self._regex("regex", node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from dpkg.errors import Usage
+from dpkg.errors import Usage, did_you_mean
 
 if TYPE_CHECKING:
     from dpkg.arrow.readers import Source
@@ -140,12 +140,9 @@ def _columns(batch: Any) -> Callable[[Sequence[str]], Mapping[str, Any]]:
 
 def find(tables: Tables, path: str, name: str) -> str:
     """The path of a table that a rule of `path` names: from the root, or beside it. Raises Usage."""
-    from difflib import get_close_matches
-
     beside = "/".join([*path.split("/")[:-1], name])
     for one in (name, beside):
         if one in tables.paths:
             return one
-    near = get_close_matches(name, tables.paths, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"tables: {', '.join(list(tables.paths)[:20])}"
+    hint = did_you_mean(name, tables.paths, f"tables: {', '.join(list(tables.paths)[:20])}")
     raise Usage(f"there is no table '{name}'", hint)

@@ -56,12 +56,10 @@ def _run(args: list[str]) -> int:
         return 0 if args else 2
     module = commands.module_of(name)
     if module is None:
-        from difflib import get_close_matches
+        from dpkg.errors import Usage, nearest
 
-        from dpkg.errors import Usage
-
-        near = get_close_matches(name, commands.names(), 1)
-        raise Usage(f"'{name}' is not a dpk command", f"did you mean 'dpk {near[0]}'?" if near else "see 'dpk --help'")
+        near = nearest(name, commands.names())
+        raise Usage(f"'{name}' is not a dpk command", f"did you mean 'dpk {near}'?" if near else "see 'dpk --help'")
     loaded = __import__(module, fromlist=["COMMAND"])
     given = parse.parse(loaded.COMMAND, rest)
     if "help" in given.common:

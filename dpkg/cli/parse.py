@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from dpkg.command import Opt
-from dpkg.errors import Usage
+from dpkg.errors import Usage, did_you_mean
 
 if TYPE_CHECKING:
     from typing import Any
@@ -120,7 +120,7 @@ def _value(flag: str, opt: Opt, given: str | None, todo: deque[str], flags: set[
         given = todo.popleft()
     if opt.choices and given not in opt.choices:
         raise Usage(
-            f"'{given}' is no value of '{flag}'", _near(given, opt.choices) or f"one of: {', '.join(opt.choices)}"
+            f"'{given}' is no value of '{flag}'", did_you_mean(given, opt.choices, f"one of: {', '.join(opt.choices)}")
         )
     assert opt.type is not None
     try:
@@ -150,20 +150,13 @@ def _words(command: Command, words: list[str]) -> dict[str, Any]:
 def _chosen(arg: Arg, given: str) -> str:
     """An argument, if it is one of those that may be."""
     if arg.choices and given not in arg.choices:
-        hint = _near(given, arg.choices) or f"one of: {', '.join(arg.choices)}"
+        hint = did_you_mean(given, arg.choices, f"one of: {', '.join(arg.choices)}")
         raise Usage(f"'{given}' is no {arg.metavar or arg.name.upper()}", hint)
     return given
 
 
 def _unknown(command: Command, flag: str, known: list[str]) -> Usage:
-    return Usage(f"'{flag}' is no option of 'dpk {command.name}'", _near(flag, known) or _see(command))
-
-
-def _near(text: str, known: list[str] | tuple[str, ...]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(text, known, 1)
-    return f"did you mean '{near[0]}'?" if near else ""
+    return Usage(f"'{flag}' is no option of 'dpk {command.name}'", did_you_mean(flag, known, _see(command)))
 
 
 def _see(command: Command) -> str:

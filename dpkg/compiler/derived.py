@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -13,7 +12,7 @@ from blake3 import blake3
 from dpkg.compiler.composed import Composed
 from dpkg.compiler.plan import UNKNOWN
 from dpkg.compiler.provenance import text_of
-from dpkg.errors import DpkgError, NotFound, Usage
+from dpkg.errors import DpkgError, NotFound, Usage, did_you_mean
 from dpkg.index import lookup
 from dpkg.oid import Oid
 
@@ -146,9 +145,8 @@ class _Arranging:
             if found:
                 return self._found(item, name, found[0], "/".join(names[n:]))
         tables = [other.name for other in self._items if other.format is not None and other.name != item.name]
-        near = get_close_matches(name, tables, 1)
-        known = f"did you mean '{near[0]}'?" if near else f"tables here: {', '.join(tables[:20]) or 'none'}"
-        raise NotFound(f"{item.where}: the query names '{name}', and the package has no such table", known)
+        hint = did_you_mean(name, tables, f"tables here: {', '.join(tables[:20]) or 'none'}")
+        raise NotFound(f"{item.where}: the query names '{name}', and the package has no such table", hint)
 
     def _found(self, item: Item, name: str, i: int, rest: str) -> Input:
         other = self._item(i)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
 from dpkg.compiler import grammar
 from dpkg.compiler.globs import is_pattern, matching
-from dpkg.errors import NotFound, Usage
+from dpkg.errors import NotFound, Usage, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from yaml import MappingNode, Node, ScalarNode
@@ -94,7 +93,7 @@ def _is_old(name: str, node: Node) -> bool:
     below = [value for name, value in fields.items() if isinstance(value, yaml.MappingNode) and name not in _MAPPINGS]
     if is_pattern(name) or any(_text(key) in _SAYS for value in below for key, _ in value.value):
         return True
-    meant = (get_close_matches(name, grammar.entry_keys(), 1, 0.8) for name in fields if name != "transform")
+    meant = (nearest(name, grammar.entry_keys(), 0.8) for name in fields if name != "transform")
     return not any(meant) and any(_is_old(name, value) for name, value in fields.items())
 
 
@@ -198,8 +197,7 @@ def _transform(yml: YamlFile, fields: Fields, args: _Args, file: str) -> tuple[s
         return (end if end in _TRANSFORMS and end != "id" else "id"), fields["file"][1]
     kind = yml.text(said, "'transform'").lower()
     if kind not in _TRANSFORMS:
-        near = get_close_matches(kind, _TRANSFORMS, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"those of Quilt 2: {', '.join(_TRANSFORMS)}"
+        hint = did_you_mean(kind, _TRANSFORMS, f"those of Quilt 2: {', '.join(_TRANSFORMS)}")
         raise yml.error(said, f"'{kind}' is no transform of Quilt 2", hint)
     return kind, said
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from dpkg.arrow.options import OPTION_NAMES, REFUSED, ColumnRule, Option, ReadOptions, format_of
@@ -11,7 +10,7 @@ from dpkg.arrow.readers.declared import converter
 from dpkg.arrow.typenames import parse_type
 from dpkg.checks import grammar as checks
 from dpkg.compiler import grammar
-from dpkg.errors import DpkgError, Usage
+from dpkg.errors import DpkgError, Usage, did_you_mean
 from dpkg.store.download import name_of
 
 if TYPE_CHECKING:
@@ -63,9 +62,8 @@ def choice(yml: YamlFile, entry: Entry, key: str) -> str:
         return ""
     word, words = yml.text(found[1], f"'{key}'"), grammar.BY_NAME[key].choices
     if word not in words:
-        near = get_close_matches(word, words, 1)
-        hint = f"did you mean '{near[0]}'?" if near else ""
-        raise yml.error(found[1], f"'{key}' is {', '.join(words[:-1])} or {words[-1]}, not '{word}'", hint)
+        message = f"'{key}' is {', '.join(words[:-1])} or {words[-1]}, not '{word}'"
+        raise yml.error(found[1], message, did_you_mean(word, words))
     return word
 
 
@@ -141,8 +139,7 @@ def _option(yml: YamlFile, key: Node, name: str) -> Option:
         return OPTION_NAMES[name]
     if name in REFUSED:
         raise yml.error(key, f"the option '{name}' is not taken here: {REFUSED[name]}")
-    near = get_close_matches(name, OPTION_NAMES, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"options: {', '.join(OPTION_NAMES)}"
+    hint = did_you_mean(name, OPTION_NAMES, f"options: {', '.join(OPTION_NAMES)}")
     raise yml.error(key, f"'{name}' is no reader option", hint)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from dpkg.errors import NotFound, Storage, Usage
+from dpkg.errors import NotFound, Storage, Usage, did_you_mean
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -74,8 +73,7 @@ class YamlFile:
             if name in out:
                 raise self.error(key, f"'{name}' stands twice in {what}")
             if allowed is not None and name not in allowed:
-                near = get_close_matches(name, list(allowed), 1)
-                hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(allowed)}"
+                hint = did_you_mean(name, allowed, f"known here: {', '.join(allowed)}")
                 raise self.error(key, f"'{name}' is not known in {what}", hint)
             out[name] = (key, value)
         return out

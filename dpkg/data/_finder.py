@@ -13,7 +13,7 @@ from types import ModuleType
 
 from dpkg import settings
 from dpkg.data._node import Node, Tree, alias, load
-from dpkg.errors import DpkgError, NotFound
+from dpkg.errors import DpkgError, NotFound, did_you_mean
 from dpkg.repository import Repository
 
 PREFIX = "dpkg.data."
@@ -168,10 +168,7 @@ def _nothing_of(owner: str) -> str:
 
 
 def _no_package(owner: str, name: str, found: dict[str, list[str]]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, found, 1)
-    more = f"did you mean '{near[0]}'?" if near else f"of {owner} there is: {', '.join(list(found)[:10]) or 'nothing'}"
+    more = did_you_mean(name, found, f"of {owner} there is: {', '.join(list(found)[:10]) or 'nothing'}")
     return f"no package '{owner}/{name}' is installed in {settings.find_store()}; {more}"
 
 

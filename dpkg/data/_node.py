@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dpkg.command import clean, count, grid, shorten
-from dpkg.errors import NotFound, Usage
+from dpkg.errors import NotFound, Usage, did_you_mean
 from dpkg.index import lookup
 from dpkg.names import Expr, parse_expr
 from dpkg.objects.node import TreeEntry
@@ -216,10 +216,7 @@ class Tree(Node):
         found = self._aliases().get(name)
         if found is not None:
             return self[found]
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, self._aliases(), 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there is: {', '.join(list(self._aliases())[:10])}"
+        hint = did_you_mean(name, self._aliases(), f"there is: {', '.join(list(self._aliases())[:10])}")
         raise AttributeError(f"{self.expr} has no '{name}'; {hint}")
 
     def __dir__(self) -> list[str]:

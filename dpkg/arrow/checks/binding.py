@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
-from difflib import get_close_matches
 from typing import Any
 
 import pyarrow as pa
 
 from dpkg.arrow.checks.base import comparable
 from dpkg.arrow.readers.declared import converter
-from dpkg.arrow.schema import Schema
+from dpkg.arrow.schema import Schema, no_column
 from dpkg.arrow.typenames import parse_type
 from dpkg.arrow.types import Type, from_field
 from dpkg.arrow.values import FLOATS, WIDTH
@@ -28,9 +27,10 @@ def column_type(schema: Schema, name: str) -> Type:
     """The type of a column, below any extension. Raises Usage, naming the nearest."""
     if name in schema.names:
         return schema.types[schema.names.index(name)].storage
-    near = [n for n in schema.names if n.casefold() == name.casefold()] or get_close_matches(name, schema.names, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"columns: {', '.join(schema.names[:20])}"
-    raise Usage(f"there is no column '{name}'", hint)
+    for other in schema.names:
+        if other.casefold() == name.casefold():
+            raise Usage(f"there is no column '{name}'", f"did you mean '{other}'?")
+    raise no_column(name, schema.names)
 
 
 def type_name(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dpkg.errors import Usage
+from dpkg.errors import Usage, nearest
 
 _AT_ONCE = 1 << 14  # candidates
 
@@ -77,14 +76,14 @@ def check(args: Mapping[str, str]) -> None:
     """Raises Usage for a name that is none, and for what RE2 does not take."""
     name = args.get("pattern", "ssn")
     if name not in NAMED:
-        near = nearest(name)
+        near = nearest_named(name)
         raise Usage(f"there is no pattern '{name}'", f"did you mean '{near}'?" if near else ", ".join(NAMED))
     check_regex(args.get("regex", ""))
 
 
-def nearest(text: str) -> str:
+def nearest_named(text: str) -> str:
     """The name that somebody means who writes `SSN`, `e-mail` or `cards`; "" where it is another word."""
-    return next(iter(get_close_matches(re.sub("[^a-z]", "", text.lower()), NAMED, 1, 0.7)), "")
+    return nearest(re.sub("[^a-z]", "", text.lower()), NAMED, 0.7)
 
 
 def check_regex(text: str) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from dpkg.arrow.options import TRANSFORMS, ColumnRule, ReadOptions, Widened, format_of
@@ -24,7 +23,7 @@ from dpkg.arrow.readers.jsonlines import lines_in
 from dpkg.arrow.readers.jsonsource import JsonSource
 from dpkg.arrow.readers.picked import Picked
 from dpkg.arrow.readers.records import records_in
-from dpkg.errors import Usage
+from dpkg.errors import Usage, did_you_mean
 
 if TYPE_CHECKING:
     from dpkg.arrow.readers.query import Feed
@@ -145,8 +144,7 @@ def open_stream(
 
 def _check(format: str) -> None:
     if format not in FORMATS:
-        near = get_close_matches(format, FORMATS, 1)
-        raise Usage(f"'{format}' is no format of tables", f"did you mean '{near[0]}'?" if near else ", ".join(FORMATS))
+        raise Usage(f"'{format}' is no format of tables", did_you_mean(format, FORMATS, ", ".join(FORMATS)))
 
 
 def _open(path: str, format: str, options: ReadOptions, codec: str | None) -> Source:

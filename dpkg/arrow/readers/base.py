@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
 from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
-from dpkg.errors import Format, Usage
+from dpkg.arrow.schema import no_column
+from dpkg.errors import Format, Usage, nearest
 
 T = TypeVar("T")
 Lines = dict[int, tuple[str, int]]  # of rows, the first being row 0: file and line
@@ -56,9 +56,7 @@ def rules_of(options: ReadOptions, names: list[str], where: str) -> list[ColumnR
     """The rule of each column, empty ones where nothing is declared. Raises Usage for names that are not there."""
     for name in options.schema:
         if name not in names and name not in options.usual:
-            near = get_close_matches(name, names, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"columns: {', '.join(names[:20])}"
-            raise Usage(f"{where} has no column '{name}'", hint)
+            raise no_column(name, names, where)
     rules = [options.schema.get(name, ColumnRule()) for name in names]
     taken: dict[str, str] = {}
     for name, rule in zip(names, rules, strict=True):
@@ -85,8 +83,8 @@ def check_same(first: str, names: list[str], other: str, others: list[str]) -> N
     """Raises Format where two files of one table have not the same columns, in whatever order."""
     for name in names:
         if name not in others:
-            near = [n for n in get_close_matches(name, others, 1) if n not in names]
-            hint = f"is it '{near[0]}' there?" if near else f"columns there: {', '.join(others[:20])}"
+            near = nearest(name, others)
+            hint = f"columns there: {', '.join(others[:20])}" if near in ("", *names) else f"is it '{near}' there?"
             raise Format(f"{other} has no column '{name}', which {first} has", hint)
     for name in others:
         if name not in names:

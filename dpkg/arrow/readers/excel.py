@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.files import open_file
 from dpkg.arrow.readers.refusals import refused, renaming
 from dpkg.arrow.readers.texts import EXACT, first_bad
-from dpkg.errors import Format, NotFound, Usage
+from dpkg.errors import Format, NotFound, Usage, did_you_mean
 
 _ROWS = 1 << 14
 _RANGE = re.compile(r"([A-Z]{1,3})?([1-9][0-9]{0,6})?(?::([A-Z]{1,3})?([1-9][0-9]{0,6})?)?")
@@ -289,9 +288,7 @@ def _sheet(path: str, wanted: str | None) -> Any:
         raise Usage(
             f"{path} has {len(names)} sheets", f"name one: options: {{sheet: {names[0]}}}; sheets: {', '.join(names)}"
         )
-    near = get_close_matches(wanted, names, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"sheets: {', '.join(names)}"
-    raise NotFound(f"{path} has no sheet '{wanted}'", hint)
+    raise NotFound(f"{path} has no sheet '{wanted}'", did_you_mean(wanted, names, f"sheets: {', '.join(names)}"))
 
 
 def parse_range(text: str) -> Area:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 
 import pyarrow as pa
 
 from dpkg.arrow.options import Widened
 from dpkg.arrow.readers.base import Lines, Source, lines_of
-from dpkg.errors import Usage
+from dpkg.arrow.schema import no_column
 
 
 class Picked:
@@ -24,9 +23,7 @@ class Picked:
         found = self._source.schema
         for name in self._names:
             if name not in found.names:
-                near = get_close_matches(name, found.names, 1)
-                hint = f"did you mean '{near[0]}'?" if near else f"columns: {', '.join(found.names[:20])}"
-                raise Usage(f"{self._where} has no column '{name}'", hint)
+                raise no_column(name, found.names, self._where)
         return pa.schema([found.field(name) for name in self._names])
 
     @property

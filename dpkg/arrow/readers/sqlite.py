@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +23,7 @@ from dpkg.arrow.readers.columnar import ColumnarSource
 from dpkg.arrow.readers.files import open_file
 from dpkg.arrow.readers.sql import driver, said
 from dpkg.database import Database, bare, quoted
-from dpkg.errors import Format, NotFound, Usage
+from dpkg.errors import Format, NotFound, Usage, did_you_mean
 
 _MAGIC = b"SQLite format 3\0"
 _ROWS, _BYTES = 1 << 14, 64 << 20  # of a batch, at most, unless a row alone has more
@@ -135,8 +134,7 @@ def _table(cursor: Any, file: Database, name: str | None) -> str:
     if name is None:
         raise Usage(f"{file.shown} holds {len(names)} tables", f"say which with 'table:'; {known}")
     if name not in names:
-        near = get_close_matches(name, names, 1)
-        raise NotFound(f"{file.shown} has no table '{name}'", f"did you mean '{near[0]}'?" if near else known)
+        raise NotFound(f"{file.shown} has no table '{name}'", did_you_mean(name, names, known))
     return name
 
 
