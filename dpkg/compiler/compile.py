@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from dpkg.odb.small import SmallBlobs
 
 SMALL = 256 << 10  # bytes; blobs of at most this are read whole, and stored several at a time
-_BLOCK = 1 << 20
 _BATCH, _BATCH_BYTES = 256, 1 << 20  # blobs at a time, where no network is between
 _WORKERS, _REMOTE_WORKERS = 2, 16
 Task = Sequence[Item]  # several small blobs, or one of anything
@@ -220,13 +220,9 @@ def _files(item: Item) -> tuple[Read, ...]:
 
 
 def _hashed(path: str) -> Read:
-    hasher, block, size = blake3(), bytearray(_BLOCK), 0
-    view = memoryview(block)
     with open(path, "rb", buffering=0) as file:
-        while count := file.readinto(block):
-            hasher.update(view[:count])
-            size += count
-    return Read(Oid(hasher.hexdigest()), size)
+        digest = file_digest(file, blake3).hexdigest()  # type: ignore[arg-type]
+        return Read(Oid(digest), file.tell())
 
 
 def _still(item: Item) -> bytes:
