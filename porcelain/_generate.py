@@ -59,7 +59,7 @@ def generate(dir: str, *, output: str = "", force: bool = False) -> Generated:
     """
     from dpkg.compiler import generate as generating
     from dpkg.compiler.plan import BUILD_FILE
-    from dpkg.errors import AlreadyExists, NotFound
+    from dpkg.errors import NotFound
 
     folder = os.path.expanduser(dir)
     if not os.path.exists(folder):
@@ -68,10 +68,8 @@ def generate(dir: str, *, output: str = "", force: bool = False) -> Generated:
     if output == "-":
         made = generating.draft(folder, folder)
         return Generated(None, made.tables, made.files, made.text)
-    if not force and os.path.lexists(path):
-        raise AlreadyExists(
-            f"'{path}' is there already", "look at it; --force replaces it, -o - only shows the new one"
-        )
+    if not force and os.path.lexists(path):  # before all files are read
+        raise generating.in_the_way(path)
     made = generating.draft(folder, os.path.dirname(path))
     generating.write(made.text, path, force)
     return Generated(os.path.abspath(path), made.tables, made.files, made.text)

@@ -91,11 +91,14 @@ def write(text: str, path: str, force: bool) -> None:
                 os.unlink(target)
                 raise
     except FileExistsError:
-        raise AlreadyExists(
-            f"'{path}' is there already", "look at it; --force replaces it, -o - only shows the new one"
-        ) from None
+        raise in_the_way(path) from None
     except OSError as e:
         raise failure(e, "write", path) from e
+
+
+def in_the_way(path: str) -> AlreadyExists:
+    """The error on a build.yml that is there already."""
+    return AlreadyExists(f"'{path}' is there already", "look at it; --force replaces it, -o - only shows the new one")
 
 
 def _entries(tree: dict[str, Any], at: Path, folder: str) -> Iterator[str]:
