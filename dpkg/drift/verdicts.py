@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from dpkg.drift import chance
-from dpkg.errors import Usage
+from dpkg.errors import Usage, did_you_mean
 
 if TYPE_CHECKING:
     from dpkg.arrow.summary import Summary
@@ -179,11 +179,9 @@ def _number(name: str, value: Any) -> float:
 
 
 def _unknown(name: Any, known: Sequence[str]) -> Usage:
-    from difflib import get_close_matches
-
-    near = get_close_matches(str(name), known, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
-    return Usage(f"'{name}' is no threshold of drift", hint)
+    return Usage(
+        f"'{name}' is no threshold of drift", did_you_mean(str(name), known, f"known here: {', '.join(known)}")
+    )
 
 
 def judge(table: TableDrift, changes: Sequence[ColumnChange] = (), by: Thresholds = DEFAULT) -> TableVerdict:
