@@ -27,6 +27,7 @@ _PORCELAIN = (
     "remote",
     "repack",
     "repair",
+    "review",
     "rm",
     "show",
     "tag",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from dpkg.porcelain._remote import remote as remote
     from dpkg.porcelain._repack import repack as repack
     from dpkg.porcelain._repair import repair as repair
+    from dpkg.porcelain._review import review as review
     from dpkg.porcelain._rm import rm as rm
     from dpkg.porcelain._show import show as show
     from dpkg.porcelain._tag import tag as tag

@@ -5,9 +5,10 @@
 | the store | DPK_STORE | store | the nearest `.dpk/` upward, else the user's data folder |
 | the author | DPK_AUTHOR | author | git's user.name and user.email, else the login name |
 | seconds to wait for an answer of a service | DPK_TIMEOUT | timeout | 60 |
+| tags only of what was accepted | | review.require | false |
 | a remote's place | | remote.NAME | |
 
-Config files are INI (`[dpkg]`, `[remote]`): the user's (DPK_CONFIG names another), then the store's own `config`
+Config files are INI (`[dpkg]`, `[remote]`, `[review]`): the user's (DPK_CONFIG names another), then the store's own `config`
 beside its objects, which wins. `store` is the user's only.
 """
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from configparser import ConfigParser
 
 STORE_FOLDER = ".dpk"
-KEYS = ("author", "store", "timeout")
+KEYS = ("author", "review.require", "store", "timeout")
 _ENVIRONMENT = {"author": "DPK_AUTHOR", "store": "DPK_STORE", "timeout": "DPK_TIMEOUT"}
 _TIMEOUT = 60.0  # seconds
 
@@ -127,6 +128,17 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < 1e6:
         raise Usage(f"'{text[:40]}' is no number of seconds to wait", "DPK_TIMEOUT or 'timeout' wants a number, as 60")
     return seconds
+
+
+def review_required(config: dict[str, str]) -> bool:
+    """Whether tags are only for what was accepted. Raises Usage for a value that is neither true nor false."""
+    return _truth("review.require", config.get("review.require", "false"))
+
+
+def _truth(key: str, value: str) -> bool:
+    if value.strip() not in ("true", "false"):
+        raise Usage(f"'{value[:40]}' is no value for '{key}'", "write true or false")
+    return value.strip() == "true"
 
 
 def author(config: dict[str, str]) -> str:
@@ -271,9 +283,9 @@ def set_value(path: str, key: str, value: str | None) -> None:
 
 def check_key(key: str) -> tuple[str, str]:
     """The section and name of a key. Raises Usage, naming the nearest."""
-    if key in KEYS:
-        return "dpkg", key
     section, dot, name = key.partition(".")
+    if key in KEYS:
+        return (section, name) if dot else ("dpkg", key)
     if section == "remote" and dot:
         from dpkg.names import valid_remote
 
@@ -288,6 +300,8 @@ def _check_value(key: str, value: str) -> None:
         raise Usage(f"this is no value for '{key}'", "a value is one line of text, and not empty")
     if key == "timeout":
         _seconds(value)
+    elif key == "review.require":
+        _truth(key, value)
     elif key != "author":
         address.parse(value)
 
@@ -314,6 +328,7 @@ def _read(path: str) -> dict[str, str]:
         return {}
     parser = _parser(path)
     out = dict(parser["dpkg"]) if parser.has_section("dpkg") else {}
-    if parser.has_section("remote"):
-        out.update({f"remote.{k}": v for k, v in parser["remote"].items()})
+    for section in ("remote", "review"):
+        if parser.has_section(section):
+            out.update({f"{section}.{k}": v for k, v in parser[section].items()})
     return out

@@ -17,7 +17,7 @@ COMMAND = Command(
     "config",
     "Read all settings, one, or set one: config, config KEY, config KEY VALUE.",
     (
-        Arg("key", "author, store or remote.NAME", optional=True, completes="key"),
+        Arg("key", "author, store, timeout, review.require or remote.NAME", optional=True, completes="key"),
         Arg("value", "the new value", optional=True),
         Opt("--unset", "remove the setting"),
         Opt("--user", "in the user's config file, not the store's ('store' is always there)"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dpkg import settings
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.errors import AlreadyExists, Usage
 from dpkg.names import parse_expr, valid_ref
@@ -23,14 +24,20 @@ COMMAND = Command(
         Arg("name", "the tag, for example v1.2"),
         Arg("revision", "the commit (default: latest)", optional=True, completes="revision"),
         Opt("-m --message", "why", str, "TEXT"),
+        Opt("--require-reviewed", "only if what changed since the tag before was accepted by 'dpk review accept'"),
         STORE,
     ),
-    details="The same tag on the same commit again is no error. A tag that has another value, or had one, is refused with 4.",
+    epilog="'dpk config review.require true' requires it always.",
+    details="The same tag on the same commit again is no error. A tag that has another value, or had one, is refused with 4, what was "
+    "not accepted with 9.\n"
+    "What has to be accepted is the diff from the nearest commit before that has a tag, in one step or several; without one, all "
+    "of it ('dpk help review').",
     examples=(
         ("Name the newest commit:", "dpk tag acme/shop v1"),
+        ("Name it if what changed was accepted:", "dpk tag acme/shop v2 --require-reviewed"),
         ("Name the one before it, and say why:", 'dpk tag acme/shop v0.9 latest~1 -m "as delivered"'),
     ),
-    see=("log", "rm", "show-ref"),
+    see=("log", "review", "rm", "show-ref"),
     prose=True,
 )
 
@@ -46,11 +53,19 @@ class Tagged:
     created: bool
 
 
-def tag(package: str, name: str, revision: str = "latest", *, message: str = "", store: str | None = None) -> Tagged:
+def tag(
+    package: str,
+    name: str,
+    revision: str = "latest",
+    *,
+    message: str = "",
+    require_reviewed: bool = False,
+    store: str | None = None,
+) -> Tagged:
     """Create a tag.
 
     Raises NotFound for the revision, AlreadyExists where the tag has another value or had one, or a branch has its
-    name.
+    name; CheckFailed where acceptances are required and there are none.
     """
     expr = parse_expr(package)
     if expr.revision or expr.path:
@@ -66,6 +81,10 @@ def tag(package: str, name: str, revision: str = "latest", *, message: str = "",
         return Tagged(expr.package, name, commit, found.tree, False)
     if name in repository.refs.heads(expr.package):
         raise AlreadyExists(f"'{expr.package}' has a branch '{name}', which the tag would hide", "choose another name")
+    if require_reviewed or settings.review_required(repository.config()):
+        from dpkg.diffing.accepting import require
+
+        require(repository, expr.package, commit, store)
     repository.make_tag(expr.package, name, commit, message)
     return Tagged(expr.package, name, commit, found.tree, True)
 

@@ -16,6 +16,7 @@ TABLE: dict[str, dict[str, str]] = {
         "show": "show a package, table or file",
         "log": "show a package's history",
         "diff": "show what changed between two revisions, or would be",
+        "review": "accept what changed, and see who did",
     },
     "share": {
         "push": "send a package to another store",

@@ -30,6 +30,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "show": (["acme/sales/transactions"], ONE),
     "log": (["acme/sales"], MANY),
     "diff": (["acme/sales"], ONE),
+    "review": (["accept", "acme/sales"], MANY),
     "push": (["acme/sales", "./remote"], ONE),
     "install": (["acme/sales", "./remote", "--store", "./elsewhere"], ONE),
     "export": (["acme/sales", "out"], ONE),
