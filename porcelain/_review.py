@@ -117,7 +117,7 @@ def _accept(a: str, b: str | None, message: str, store: str | None) -> Review:
     if old:
         from dpkg.porcelain._diff import diff
 
-        said = diff(str(old), str(new), stat=True, store=store).verdict
+        said = diff(str(old), str(new), stat=True, drift=True, store=store).verdict
         verdict, line = (said.verdict, said.line) if said else (None, "")
     done, created = accept(repository, new.package, before, commit, verdict, message)
     name = {found.tree: tagged(repository, new.package).get(commit, commit.short)}
