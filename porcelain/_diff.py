@@ -41,6 +41,13 @@ COMMAND = Command(
         Arg("paths", "only what is at or below these", metavar="PATH", optional=True, many=True),
         Opt("-n --rows", "changed rows of each table and lines of each text; counts all rows", str, "N|all"),
         Opt(
+            "--key",
+            "pair rows by this column, not by the table's key; may be given more than once",
+            str,
+            "COLUMN",
+            many=True,
+        ),
+        Opt(
             "--drift",
             "what became of every column; profiles that are not stored are made, however large the tables are",
         ),
@@ -114,6 +121,7 @@ class Diff:
     sides: Sides | None = field(default=None, repr=False, compare=False)
     form: str = field(default="", repr=False)
     drift: bool = field(default=False, repr=False)  # whether it was asked for
+    key: tuple[str, ...] = field(default=(), repr=False)  # by which rows are paired, if not by the tables' own
     chunks: Iterator[bytes] | None = field(default=None, repr=False, compare=False)
     fail_on: str | None = field(default=None, repr=False)
 
@@ -123,7 +131,7 @@ class Diff:
         from dpkg.diffing.review import Tables
 
         assert self.sides is not None
-        return Tables(self.sides.old.odb, self.sides.new.odb, self.changes)
+        return Tables(self.sides.old.odb, self.sides.new.odb, self.changes, self.key)
 
     @property
     def exit_code(self) -> int:
@@ -139,6 +147,7 @@ def diff(
     paths: Sequence[str] = (),
     *,
     rows: str | None = None,
+    key: Sequence[str] = (),
     drift: bool = False,
     stat: bool = False,
     name_only: bool = False,
@@ -165,15 +174,20 @@ def diff(
         raise Usage("--stat, --name-only and --format are forms of one thing", "give one of them")
     if output is not None and format is None:
         raise Usage("--output is for the rows of --format", "give --format csv, json, daff, arrow or parquet")
+    key = (key,) if isinstance(key, str) else tuple(key)
+    if key and format in ("arrow", "parquet"):
+        raise Usage(
+            f"rows that --key pairs are no edit script, and {format} is for one", "give --format csv, json or daff"
+        )
     sides = open_sides(Repository(store), a, b, paths, from_, to)
     found = sides.changes()
     form = format or ("stat" if stat else "names" if name_only else "")
     if form in ("", "stat"):
-        found = review(sides.old.odb, sides.new.odb, found, most, asked=rows is not None)
+        found = review(sides.old.odb, sides.new.odb, found, most, rows is not None, key)
     asked = drift or fail_on in ("moderate", "major")
     made = _drift(sides, found, asked) if asked or form in ("", "stat") else None
     found, judged = made if made else (found, None)
-    result = Diff(sides.old.side, sides.new.side, tuple(found), judged, None, sides, form, drift, None, fail_on)
+    result = Diff(sides.old.side, sides.new.side, tuple(found), judged, None, sides, form, drift, key, None, fail_on)
     return result if format is None else _rows(result, format, output)
 
 
@@ -213,7 +227,7 @@ def _rows(result: Diff, format: str, output: str | None) -> Diff:
     sides = result.sides
     assert sides is not None
     path, old, new = one_table(sides, result.changes)
-    head, made = patch.make(sides.old.odb, old, sides.new.odb, new)
+    head, made = patch.make(sides.old.odb, old, sides.new.odb, new, result.key)
     chunks = patch.chunks(head, made, format)
     if output is None:
         return replace(result, chunks=chunks)

@@ -6,17 +6,22 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dpkg import tables
 from dpkg.arrow import mix, rowdiff
 from dpkg.objects.schemadiff import ColumnChange, diff_schemas
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dpkg.arrow.schema import Schema
     from dpkg.arrow.types import Type
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
 
 SAMPLE = 65_536  # first rows in which the values of renamed columns are looked for
+_LOST = np.uint64(0x452821E638D01377)  # makes the digest of a row differ where a value is lost in the new type
 ALIKE = 0.8  # share of them that a renamed column must have in common
 
 
@@ -42,6 +47,18 @@ def matched(old: Schema, new: Schema, renamed: dict[str, str]) -> list[Column]:
     for i, (name, t) in enumerate(zip(new.names, new.types, strict=True)):
         at = place.get(renamed.get(name, name))
         out.append(Column(name, at, i, t if at is None else old.types[at], t))
+    return out
+
+
+def row_digests(columns: Sequence[Column], arrays: list[Any], old: bool, rows: int) -> Any:
+    """The digests of rows over some columns in the new table's types, from plain arrays of the `old` table or the new one."""
+    lost = []
+    if old:
+        cast = [c.cast(a) for c, a in zip(columns, arrays, strict=True)]
+        arrays, lost = [a for a, _ in cast], [gone for _, gone in cast if gone is not None]
+    out = mix.row_digests(arrays, [c.type for c in columns], rows)
+    for gone in lost:
+        out[gone] ^= _LOST
     return out
 
 

@@ -6,7 +6,7 @@ old table's rows in order, without those removed, with those added where `_new_r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from dpkg.arrow import rowdiff
 from dpkg.arrow.normal import to_user_batch
 from dpkg.arrow.rowdiff import ADDED, CHANGED, REMOVED
 from dpkg.arrow.schema import Schema
+from dpkg.diffing.bykey import ByKey
 from dpkg.diffing.columns import Column, matched
 from dpkg.diffing.regions import Placed
 from dpkg.diffing.rows import RowDiff
@@ -50,7 +51,7 @@ FORMATS = ("csv", "json", "arrow", "parquet", "daff")  # in which patches are wr
 APPLIED = ("arrow", "parquet")  # those that hold every value of every type, and the head
 
 
-def chunks(head: Head, diff: RowDiff, format: str) -> Iterator[bytes]:
+def chunks(head: Head, diff: RowDiff | ByKey, format: str) -> Iterator[bytes]:
     """A patch as a file, in pieces, as it is found. Raises Format for what the format cannot hold."""
     from dpkg.arrow import patchfile
 
@@ -71,9 +72,12 @@ def opened(path: str) -> Iterator[tuple[Head, Iterator[pa.RecordBatch]]]:
         yield head, batches
 
 
-def make(odb_a: Odb, old: Table, odb_b: Odb, new: Table) -> tuple[Head, RowDiff]:
-    """The patch from one table to another: its head, and the diff whose `batches` are its rows."""
-    diff = RowDiff(odb_a, old, odb_b, new, complete=True)
+def make(odb_a: Odb, old: Table, odb_b: Odb, new: Table, key: Sequence[str] = ()) -> tuple[Head, RowDiff | ByKey]:
+    """The patch from one table to another: its head, and the diff whose `batches` are its rows.
+
+    With a `key` rows are paired by it, and it is no patch that can be applied.
+    """
+    diff = ByKey(odb_a, old, odb_b, new, key) if key else RowDiff(odb_a, old, odb_b, new, complete=True)
     return Head(old.oid, new.oid, new.schema, new.key, diff.renamed), diff
 
 

@@ -15,6 +15,7 @@ from dpkg.errors import Usage
 from dpkg.odb import is_remote
 
 if TYPE_CHECKING:
+    from dpkg.diffing.bykey import ByKey
     from dpkg.diffing.rows import RowDiff
     from dpkg.diffing.sides import Sides
     from dpkg.drift.verdicts import Verdict
@@ -25,15 +26,22 @@ CHEAP = 64 << 20  # row bytes of fragments, of all tables of a diff together, th
 ROWS, LINES = 5, 40  # of each table and each text that are shown unasked
 
 
-def review(odb_a: Odb, odb_b: Odb, changes: Iterable[Change], most: int | None, asked: bool = True) -> list[Change]:
-    """Changes with their rows and lines, at most `most` of each (None: all).
+def review(
+    odb_a: Odb,
+    odb_b: Odb,
+    changes: Iterable[Change],
+    most: int | None,
+    asked: bool = True,
+    key: Sequence[str] = (),
+) -> list[Change]:
+    """Changes with their rows and lines, at most `most` of each (None: all); rows are paired by a `key` where one is given.
 
     Unless it was `asked` for, only what is cheap: no more than CHEAP is read of tables, and nothing where a store is far away.
     """
     found = list(changes)
     near = is_near(odb_a, odb_b)
     counted = {c.path for c in found if c.table} if asked else _cheap(found) if near else set()
-    return [_looked(odb_a, odb_b, c, c.path in counted, near or asked, most, asked) for c in found]
+    return [_looked(odb_a, odb_b, c, c.path in counted, near or asked, most, asked, key) for c in found]
 
 
 def is_near(odb_a: Odb, odb_b: Odb) -> bool:
@@ -53,7 +61,9 @@ def _cheap(changes: list[Change]) -> set[str]:
     return out
 
 
-def _looked(odb_a: Odb, odb_b: Odb, change: Change, count: bool, blobs: bool, most: int | None, asked: bool) -> Change:
+def _looked(
+    odb_a: Odb, odb_b: Odb, change: Change, count: bool, blobs: bool, most: int | None, asked: bool, key: Sequence[str]
+) -> Change:
     if change.what != CHANGED or change.old_oid == change.new_oid or change.old_oid is None or change.new_oid is None:
         return change
     if change.type == change.old_type == "blob" and blobs:
@@ -63,23 +73,25 @@ def _looked(odb_a: Odb, odb_b: Odb, change: Change, count: bool, blobs: bool, mo
         return replace(change, blob=diff_blobs(odb_a, change.old_oid, odb_b, change.new_oid, change.path, lines))
     if change.table is None or not count:
         return change
-    diff = open_diff(odb_a, odb_b, change)
+    diff = open_diff(odb_a, odb_b, change, key)
     rows = count_rows(diff, most if asked else ROWS)
     return replace(change, table=replace(change.table, schema=diff.columns), row_changes=rows)
 
 
-def open_diff(odb_a: Odb, odb_b: Odb, change: Change) -> RowDiff:
-    """The row diff of a table that changed."""
+def open_diff(odb_a: Odb, odb_b: Odb, change: Change, key: Sequence[str] = ()) -> RowDiff | ByKey:
+    """The row diff of a table that changed, by another `key` than its own where one is given. Raises Usage."""
     from dpkg import tables
+    from dpkg.diffing.bykey import ByKey
     from dpkg.diffing.rows import RowDiff
 
     assert change.old_oid is not None
     assert change.new_oid is not None
     old = tables.read_table_object(odb_a, change.old_oid)
-    return RowDiff(odb_a, old, odb_b, tables.read_table_object(odb_b, change.new_oid))
+    new = tables.read_table_object(odb_b, change.new_oid)
+    return ByKey(odb_a, old, odb_b, new, key) if key else RowDiff(odb_a, old, odb_b, new)
 
 
-def count_rows(diff: RowDiff, most: int | None) -> RowChanges:
+def count_rows(diff: RowDiff | ByKey, most: int | None) -> RowChanges:
     """All changes of rows counted, and the first ones; the diff is gone through."""
     from dpkg.arrow.rowdiff import cell_counts
 
@@ -96,7 +108,7 @@ def count_rows(diff: RowDiff, most: int | None) -> RowChanges:
     return RowChanges(s.removed, s.added, s.changed, s.moved, said, tuple(head))
 
 
-def changed_rows(diff: RowDiff, batch: Any) -> Iterator[RowChange]:
+def changed_rows(diff: RowDiff | ByKey, batch: Any) -> Iterator[RowChange]:
     """The rows of a batch of a diff, as JSON values."""
     from dpkg.arrow.rowdiff import CELLS, CHANGE, NEW, NEW_ROW, OLD, OLD_ROW
     from dpkg.arrow.writers import json_rows
@@ -142,15 +154,15 @@ def one_table(sides: Sides, changes: Sequence[Change]) -> tuple[str, Table, Tabl
     return path, tables.read_table_object(sides.old.odb, a), tables.read_table_object(sides.new.odb, b)
 
 
-class Tables(Mapping[str, "RowDiff"]):
+class Tables(Mapping[str, "RowDiff | ByKey"]):
     """The row diffs of the tables that changed, by path; each is opened when it is asked for, and gone through once."""
 
-    def __init__(self, odb_a: Odb, odb_b: Odb, changes: Iterable[Change]) -> None:
-        self._odbs = odb_a, odb_b
+    def __init__(self, odb_a: Odb, odb_b: Odb, changes: Iterable[Change], key: Sequence[str] = ()) -> None:
+        self._odbs, self._key = (odb_a, odb_b), key
         self._changes = {c.path: c for c in changes if c.table}
 
-    def __getitem__(self, path: str) -> RowDiff:
-        return open_diff(*self._odbs, self._changes[path])
+    def __getitem__(self, path: str) -> RowDiff | ByKey:
+        return open_diff(*self._odbs, self._changes[path], self._key)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._changes)

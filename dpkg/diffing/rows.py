@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from dpkg.arrow import mix, rowdiff
+from dpkg.arrow import rowdiff
 from dpkg.diffing.align import Pairs, align, align_items
 from dpkg.diffing.blocks import Block, blocks, changes
-from dpkg.diffing.columns import Column, find_renamed, matched, schema_changes
+from dpkg.diffing.columns import Column, find_renamed, matched, row_digests, schema_changes
 from dpkg.diffing.regions import Placed, Region, regions
 from dpkg.diffing.side import Columns, Side
 from dpkg.diffing.spill import Digests
@@ -34,7 +34,6 @@ PART_ROWS = 1 << 20  # a region is cut into parts of about so many rows, where f
 ALIKE = 0.75  # share of equal rows from which two fragments are taken to correspond row by row
 X = TypeVar("X")
 Y = TypeVar("Y")
-_LOST = np.uint64(0x452821E638D01377)  # makes the digest of a row differ where a value is lost in the new type
 
 
 @dataclass
@@ -63,10 +62,12 @@ class RowDiff:
 
     `complete`: rows that differ only in what the old table cannot tell, as added columns, are changed rows too, and
     these have all their cells, which is what a patch needs. Else the cells of a changed row that are neither of the key
-    nor changed may be null, as they are not read for it.
+    nor changed may be null, as they are not read for it. `keyless`: as if they had no key.
     """
 
-    def __init__(self, odb_a: Odb, old: Table, odb_b: Odb, new: Table, complete: bool = False) -> None:
+    def __init__(
+        self, odb_a: Odb, old: Table, odb_b: Odb, new: Table, complete: bool = False, keyless: bool = False
+    ) -> None:
         read = Columns()
         self.old, self.new = Side(odb_a, old, read), Side(odb_b, new, read)
         self.renamed = find_renamed(odb_a, old, odb_b, new)
@@ -75,7 +76,7 @@ class RowDiff:
         self.summary, self.complete = Summary(), complete
         every = matched(self.old.schema, self.new.schema, self.renamed)
         common = [c for c in every if c.old is not None]
-        self.keyed = self._same_key(common)
+        self.keyed = not keyless and self._same_key(common)
         self.paired_by = [c for c in common if c.name in new.key] if self.keyed else common
         self._pairing = {c.name for c in self.paired_by}
         self.compared = every if complete else common
@@ -150,18 +151,7 @@ class RowDiff:
             rows = np.arange(at.entry.rows)
         else:
             arrays = [rowdiff.pick(a, rows) for a in arrays]
-        return self._digest(arrays, side, len(rows)), rows + at.start
-
-    def _digest(self, arrays: list[Any], side: int, rows: int) -> Any:
-        """The digests of rows over the columns by which they are paired, in the new table's types."""
-        used, lost = self.paired_by, []
-        if not side:
-            cast = [c.cast(a) for c, a in zip(used, arrays, strict=True)]
-            arrays, lost = [a for a, _ in cast], [gone for _, gone in cast if gone is not None]
-        out = mix.row_digests(arrays, [c.type for c in used], rows)
-        for gone in lost:
-            out[gone] ^= _LOST
-        return out
+        return row_digests(used, arrays, not side, len(rows)), rows + at.start
 
     # What differs in them
 

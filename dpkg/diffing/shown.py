@@ -183,12 +183,28 @@ def _cells(changed: Sequence[RowChange]) -> list[Grid]:
         old, new = r.old or {}, r.new or {}
         head: list[Part] = [("yellow", f"{_INDENT}  ~"), ("dim", _place(r)), *(cell(new.get(n)) for n in by)]
         for n in r.cells:
-            said = ("red", cell(old.get(n), _LONG)), "→", ("green", cell(new.get(n), _LONG))
+            was, now = apart(old.get(n), new.get(n))
+            said = ("red", cell(was, _LONG)), "→", ("green", cell(now, _LONG))
             rows.append((*head, ("cyan", elide(n, CELL)), *said))
             head = [""] * len(head)
     right = [i for i, n in enumerate(by, 2) if all(_is_number((r.new or {}).get(n)) for r in changed)]
     last = len(by) + 2
     return grid(rows, right=[1, *right], give=[*range(2, last + 2), last + 3])
+
+
+def apart(old: Any, new: Any, most: int = _LONG) -> tuple[Any, Any]:
+    """Two values, of long texts what is around their first difference."""
+    if not (isinstance(old, str) and isinstance(new, str) and max(len(old), len(new)) > most):
+        return old, new
+    low, high = 0, min(len(old), len(new))
+    while low < high:  # by halves: texts may have millions of characters
+        half = (low + high + 1) // 2
+        if old[low:half] == new[low:half]:
+            low = half
+        else:
+            high = half - 1
+    start = low - most // 3
+    return (old, new) if start <= 0 else (f"…{old[start:]}", f"…{new[start:]}")
 
 
 def _place(r: RowChange) -> str:

@@ -26,7 +26,12 @@ def run(array: pa.Array, kind: str, args: dict[str, Any], column: str | None = "
     batch = pa.RecordBatch.from_arrays([array], names=["a"])
     schema = Schema.from_arrow(batch.schema)
     at = Surroundings(
-        9, int(NOW.timestamp()) * 10**9, lambda: before, lambda t, c: Known([], schema.types[0]), lambda q: Outcome(0)
+        9,
+        int(NOW.timestamp()) * 10**9,
+        lambda: before,
+        lambda t, c: Known([], schema.types[0]),
+        lambda q: Outcome(0),
+        lambda a: Outcome(0),
     )
     evaluator = make(kind, column, args, schema, at)
     (plain,) = normalise(batch, schema)

@@ -51,7 +51,7 @@ def outcome(rng: random.Random, table: Plain, rule: str, column: bool, args: dic
         [c.chunk(0) if c.num_chunks else pa.array([], c.type) for c in whole_.columns], schema=schema.plain
     )
     known: Callable[[str, str], whole.Known] = lambda path, name: whole.Known([], schema.types[0])  # noqa: E731
-    at = Surroundings(MOST, 0, lambda: None, known, lambda sql: Outcome(0))
+    at = Surroundings(MOST, 0, lambda: None, known, lambda sql: Outcome(0), lambda args: Outcome(0))
     evaluator = make(rule, schema.names[0] if column else None, args, schema, at)
     for start, stop in cuts(rng, rows.num_rows):
         part = rows.slice(start, stop - start)

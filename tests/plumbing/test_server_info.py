@@ -52,7 +52,7 @@ def test_with_it_packages_can_be_read(hidden: str, sales: Any, dpk: Callable[...
         ["ls", PKG],
         ["log", PKG],
         ["show", f"{PKG}@v1/transactions"],
-        ["diff", PKG],
+        ["diff", PKG, "--drift", "--rows", "5"],
         ["show-ref"],
         ["verify", PKG, "--deep"],
     ):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from dpkg import tables
 from dpkg.diffing import patch
 from dpkg.diffing.align import align_items
+from dpkg.diffing.bykey import ByKey
 from dpkg.diffing.rows import RowDiff
 from dpkg.errors import Format, Usage
 from dpkg.objects.table import Table
@@ -67,7 +68,7 @@ def edited(rng: random.Random, rows: Rows, fresh: Rows) -> Rows:
     return out
 
 
-def events(diff: RowDiff) -> list[tuple[str, Any, Any, list[str]]]:
+def events(diff: RowDiff | ByKey) -> list[tuple[str, Any, Any, list[str]]]:
     return [
         (r["_change"], r["_old_row"], r["_new_row"], r["_cells"])
         for b in diff.batches()
@@ -108,6 +109,41 @@ def test_without_a_key(table: s.Plain, rng: Any, spill: bool) -> None:
     assert came - gone == Counter(has) - Counter(had)
     assert (gone & came).total() == diff.summary.moved
     assert (diff.summary.removed, diff.summary.added) == (gone.total(), came.total())
+
+
+@given(s.tables(most=40), s.randoms(), st.booleans())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_by_a_key_that_is_not_unique(table: s.Plain, rng: Any, spill: bool) -> None:
+    """Equal rows count for nothing; of the others as many of a key are changed as there are of it on both sides."""
+    odb, schema = Odb(MemoryBackend()), table.schema
+    at = rng.randrange(len(schema))
+    few = rows_of(table)[:5]
+    before = [tuple(rng.choice(few)[at] if i == at else v for i, v in enumerate(row)) for row in rows_of(table)]
+    after = edited(rng, before, rows_of(table)[:20])
+    rng.shuffle(after)
+    old, new = (written(odb, rng, plain(schema, rows)) for rows in (before, after))
+    with replaced("dpkg.arrow.buckets.LIMIT", 5 if spill else 1 << 20):
+        diff = ByKey(odb, old, odb, new, [schema[at][0]])
+        found = events(diff)
+    had, has = ([(told([schema[at]], (row[at],)), told(schema, row)) for row in rows] for rows in (before, after))
+    gone, came = Counter(had) - Counter(has), Counter(has) - Counter(had)
+    changed = [(had[o], has[n]) for what, o, n, _ in found if what == "changed"]
+    assert Counter([*(o for o, _ in changed), *(had[o] for what, o, _, _ in found if what == "removed")]) == gone
+    assert Counter([*(n for _, n in changed), *(has[n] for what, _, n, _ in found if what == "added")]) == came
+    assert all(o[0] == n[0] and o != n for o, n in changed)
+    keys = [Counter(key for key, _ in side.elements()) for side in (gone, came)]
+    assert Counter(o[0] for o, _ in changed) == keys[0] & keys[1]
+    assert (diff.summary.removed, diff.summary.added, diff.summary.changed) == (
+        (gone.total() - len(changed)), (came.total() - len(changed)), len(changed)
+    )  # fmt: skip
+    for what, o, n, cells in found:
+        if what == "changed":
+            unlike = [
+                name
+                for (name, t), x, y in zip(schema, before[o], after[n], strict=True)
+                if told([[name, t]], (x,)) != told([[name, t]], (y,))
+            ]
+            assert cells == unlike
 
 
 @given(s.tables(most=30), s.tables(most=30), s.randoms())
