@@ -24,7 +24,7 @@ from dpkg.sketches.column import ColumnProfile, Gathering, Measure, bounds
 from dpkg.sketches.distinct import Distinct
 from dpkg.sketches.frequent import MOST, Frequent, Value
 from dpkg.sketches.moments import Moments
-from dpkg.sketches.quantiles import Quantiles, spaced
+from dpkg.sketches.quantiles import Quantiles, points_of, spaced
 from dpkg.sketches.select import select
 
 _SHOWN = 128  # bytes of a frequent text that are kept
@@ -46,45 +46,45 @@ class Part(NamedTuple):
 
 def profile(parts: Sequence[Part], schema: Schema) -> list[ColumnProfile]:
     """The profiles of the columns of some fragments, as of one."""
-    out = []
+    out, points = [], points_of(len(schema.types))
     for i, t in enumerate(schema.types):
         arrays = [part.columns[i] for part in parts]
         array = pa.concat_arrays(arrays) if len(arrays) > 1 else arrays[0]
-        out.append(_profile(array, t.storage, [part.stats[i] for part in parts]))
+        out.append(_profile(array, t.storage, [part.stats[i] for part in parts], points))
     return out
 
 
 def of_batches(batches: Iterable[list[pa.Array]], schema: Schema) -> list[ColumnProfile]:
     """The profiles of the columns of a table that is not stored, from batches of its plain columns."""
-    gathering = Gathering()
+    gathering, points = Gathering(), points_of(len(schema.types))
     for columns in batches:
         if columns and len(columns[0]):
             gathering.add(
                 [
-                    _profile(a, t.storage, [s])
+                    _profile(a, t.storage, [s], points)
                     for a, t, s in zip(columns, schema.types, stats_row(columns, schema), strict=True)
                 ]
             )
     return gathering.finish() or [ColumnProfile(0, 0) for _ in schema.names]
 
 
-def _profile(array: pa.Array, t: Type, stats: Sequence[dict[str, Any]]) -> ColumnProfile:
+def _profile(array: pa.Array, t: Type, stats: Sequence[dict[str, Any]], points: int) -> ColumnProfile:
     rows = len(array)
     if t.kind == "null":
         return ColumnProfile(rows, rows)
     present = drop_null(array) if array.null_count else array
     if t.kind in ("utf8", "binary", "fixed_binary"):
-        return _texts(present, t, rows, stats)
+        return _texts(present, t, rows, stats, points)
     if t.kind in _LISTS:
         lengths = unnest(present, t)[0]
         values, counts = counted(np.asarray(lengths, np.int64))
-        return ColumnProfile(rows, array.null_count, measure="items", **_numbers(values, counts))
+        return ColumnProfile(rows, array.null_count, measure="items", **_numbers(values, counts, points))
     if t.items:
         return ColumnProfile(rows, array.null_count)
-    return _values(numbers(present, t), rows, array.null_count, np.dtype(dtype_of(t)))
+    return _values(numbers(present, t), rows, array.null_count, np.dtype(dtype_of(t)), points)
 
 
-def _values(found: Any, rows: int, nulls: int, dtype: Any) -> ColumnProfile:
+def _values(found: Any, rows: int, nulls: int, dtype: Any, points: int) -> ColumnProfile:
     """The profile of numbers, or of what is counted in a unit."""
     nans = infinities = 0
     if found.dtype.kind == "f" and len(found):
@@ -92,7 +92,7 @@ def _values(found: Any, rows: int, nulls: int, dtype: Any) -> ColumnProfile:
         nans = int(np.count_nonzero(bad))
         found = found[~bad] if nans else found
         found = found + found.dtype.type(0) if (found == 0).any() else found  # which makes -0.0 a zero
-    few = _spread(found, dtype) or _counted(found, dtype)
+    few = _spread(found, dtype, points) or _counted(found, dtype, points)
     if few["moments"] is None:
         finite = found[np.isfinite(found)]
         infinities = len(found) - len(finite)
@@ -104,12 +104,12 @@ def _finite(low: Any, high: Any) -> bool:
     return math.isfinite(low) and math.isfinite(high)
 
 
-def _spread(found: Any, dtype: Any) -> dict[str, Any] | None:
+def _spread(found: Any, dtype: Any, points: int) -> dict[str, Any] | None:
     """The sketches of many numbers, most of them distinct and in no order; None for others."""
     n = len(found)
     if n < _MANY or (found[1:] >= found[:-1]).all() or _is_dense(found) or _recur(found):
         return None
-    ranks, widths = spaced(n)
+    ranks, widths = spaced(n, points)
     often = _often(n)
     picked = select(found, ranks, often)
     if picked is None:
@@ -127,13 +127,13 @@ def _spread(found: Any, dtype: Any) -> dict[str, Any] | None:
     }
 
 
-def _counted(found: Any, dtype: Any) -> dict[str, Any]:
+def _counted(found: Any, dtype: Any, points: int) -> dict[str, Any]:
     """The sketches of numbers whose distinct values are counted; no moments where some are infinite."""
     values, counts = counted(found)
     values = values.astype(dtype, copy=False)
     return {
         "moments": Moments.of(values, counts) if not len(values) or _finite(values[0], values[-1]) else None,
-        "numbers": Quantiles.of(values, counts),
+        "numbers": Quantiles.of(values, counts, points),
         "distinct": Distinct.of_words(values.view(np.uint64)),
         "frequent": _frequent(values, counts),
         "low": values[0].item() if len(values) else None,
@@ -141,14 +141,14 @@ def _counted(found: Any, dtype: Any) -> dict[str, Any]:
     }
 
 
-def _numbers(values: Any, counts: Any) -> dict[str, Any]:
-    return {"moments": Moments.of(values, counts), "numbers": Quantiles.of(values, counts)}
+def _numbers(values: Any, counts: Any, points: int) -> dict[str, Any]:
+    return {"moments": Moments.of(values, counts), "numbers": Quantiles.of(values, counts, points)}
 
 
-def _texts(array: pa.Array, t: Type, rows: int, stats: Sequence[dict[str, Any]]) -> ColumnProfile:
+def _texts(array: pa.Array, t: Type, rows: int, stats: Sequence[dict[str, Any]], points: int) -> ColumnProfile:
     """The profile of texts or binary values, and of their lengths."""
     texts = array.cast(pa.binary()) if t.kind == "fixed_binary" else array
-    few = _many_texts(texts) if _are_many(texts) else _few_texts(texts)
+    few = _many_texts(texts, points) if _are_many(texts) else _few_texts(texts, points)
     measure: Measure = "characters" if t.kind == "utf8" else "bytes"
     low, high = bounds((s.get("min"), s.get("max")) for s in stats)
     return ColumnProfile(rows, rows - len(array), measure=measure, low=low, high=high, **few)
@@ -160,18 +160,18 @@ def _are_many(texts: pa.Array) -> bool:
     return n >= _MANY and bool(2 * pc.count_distinct(texts.slice(n // 2, _SAMPLE)).as_py() > _SAMPLE)
 
 
-def _few_texts(texts: pa.Array) -> dict[str, Any]:
+def _few_texts(texts: pa.Array, points: int) -> dict[str, Any]:
     """The sketches of texts, counted each."""
     found = pc.value_counts(texts)
     values, counts = found.field(0), found.field(1).to_numpy()
     return {
         "distinct": Distinct.of(text_hashes(values)),
         "frequent": _frequent_texts(values, counts),
-        **_numbers(*_weighted(_lengths(values), counts)),
+        **_numbers(*_weighted(_lengths(values), counts), points),
     }
 
 
-def _many_texts(texts: pa.Array) -> dict[str, Any]:
+def _many_texts(texts: pa.Array, points: int) -> dict[str, Any]:
     """The sketches of texts by their hashes: those are counted that share a bucket with so many that they may be frequent."""
     hashes = text_hashes(texts)
     places = (hashes >> _BUCKET).astype(np.intp)
@@ -187,7 +187,7 @@ def _many_texts(texts: pa.Array) -> dict[str, Any]:
     return {
         "distinct": Distinct.of(hashes),
         "frequent": Frequent(counts, often - 1),
-        **_numbers(*counted(_lengths(texts))),
+        **_numbers(*counted(_lengths(texts)), points),
     }
 
 

@@ -16,7 +16,9 @@ import numpy as np
 from dpkg.sketches.frequent import Frequent, Value
 from dpkg.sketches.quantiles import Quantiles
 
-FLOOR = 1e-4  # a smaller share is taken for this in PSI, whose logarithm has no zero; or half a value of the smaller side, if that is more
+# A smaller share is taken for this in PSI, whose logarithm has no zero; half a value of the smaller side, if that is more. Of bins of
+# numbers, whose ends a sketch places to within a few 0.01 %, it is more: that is too much where a share is next to nothing.
+FLOOR, ROUGH_FLOOR = 1e-4, 5e-3
 SHARES = 10  # bins of numbers, at most
 ROWS = 5  # rows that a bin has at least, on average; and a text that is a category among many
 FEW = 20  # different numbers that are taken for categories
@@ -47,6 +49,7 @@ class Binned:
 
     old: Side
     new: Side
+    floor: float = FLOOR
 
     @property
     def filled(self) -> int:
@@ -64,7 +67,7 @@ def ks(old: Quantiles, new: Quantiles) -> Figure:
 
 def psi(binned: Binned) -> Figure:
     """The population stability index: the sum of (q - p) ln(q / p)."""
-    floor = max(FLOOR, 0.5 / min(binned.old.values, binned.new.values))
+    floor = max(binned.floor, 0.5 / min(binned.old.values, binned.new.values))
     return Figure(*_sums(binned, partial(_psi, floor=floor)))
 
 
@@ -113,7 +116,7 @@ def by_shares(old: Quantiles, new: Quantiles) -> Binned:
     at = np.repeat(values, np.where(own, 2, 1))
     before = np.zeros(len(at), bool)  # whether a bin ends before the value, not with it
     before[np.cumsum(np.where(own, 2, 1))[own] - 2] = True
-    return Binned(_between(old, at, before), _between(new, at, before))
+    return Binned(_between(old, at, before), _between(new, at, before), ROUGH_FLOOR)
 
 
 def _between(numbers: Quantiles, at: Any, before: Any) -> Side:

@@ -19,7 +19,7 @@ from dpkg.sketches.frequent import Frequent
 from dpkg.sketches.moments import Moments
 from dpkg.sketches.quantiles import Quantiles
 
-FORM = 1
+FORM = 2
 _HEAD = struct.Struct("<8sQ")  # magic, length of what is compressed
 _MAGIC = b"dpkgprof"
 _MOST = 1 << 30  # bytes of what is compressed

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from dpkg.sketches.distinct import Distinct
 from dpkg.sketches.frequent import Frequent, Value
 from dpkg.sketches.moments import Moments
-from dpkg.sketches.quantiles import Quantiles
+from dpkg.sketches.quantiles import Quantiles, points_of
 
 # What the numbers of a profile are of: the values; the lengths of texts, binary values, lists and maps; or there are none.
 Measure: TypeAlias = Literal["values", "characters", "bytes", "items", ""]
@@ -62,9 +62,9 @@ class ColumnProfile:
             _merged(Frequent.merge, (p.frequent for p in parts)),
         )
 
-    def cut(self) -> ColumnProfile:
-        """With sketches of limited size."""
-        numbers = self.numbers.cut() if self.numbers else None
+    def cut(self, points: int) -> ColumnProfile:
+        """With sketches of limited size, of so many points that of the numbers."""
+        numbers = self.numbers.cut(points) if self.numbers else None
         frequent = self.frequent.cut(self.present) if self.frequent else None
         return (
             self
@@ -117,4 +117,5 @@ class Gathering:
 
 def merged(profiles: Sequence[list[ColumnProfile]]) -> list[ColumnProfile]:
     """The profile of columns from those of parts of their rows, cut."""
-    return [ColumnProfile.merge(parts).cut() for parts in zip(*profiles, strict=True)]
+    points = points_of(len(profiles[0]) if profiles else 0)
+    return [ColumnProfile.merge(parts).cut(points) for parts in zip(*profiles, strict=True)]

@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-POINTS = (
-    1024  # that a sketch keeps once it is cut: each cut adds an error of 1/2048 of the rows at most, and half a row
-)
+FEWEST, MOST, TOGETHER = (
+    1024,
+    4096,
+    1 << 18,
+)  # points that a sketch keeps once it is cut; and those of all columns together
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,12 +28,12 @@ class Quantiles:
     error: int = 0
 
     @classmethod
-    def of(cls, values: Any, counts: Any | None = None) -> Quantiles:
+    def of(cls, values: Any, counts: Any | None, points: int) -> Quantiles:
         """Of distinct values in ascending order, each so often (None: once); cut."""
-        if counts is None and len(values) > POINTS:
-            ranks, widths = spaced(len(values))
+        if counts is None and len(values) > points:
+            ranks, widths = spaced(len(values), points)
             return cls.at(values[ranks], widths)
-        return cls(values, np.ones(len(values), np.int64) if counts is None else counts.astype(np.int64)).cut()
+        return cls(values, np.ones(len(values), np.int64) if counts is None else counts.astype(np.int64)).cut(points)
 
     @classmethod
     def at(cls, values: Any, widths: Any) -> Quantiles:
@@ -49,7 +51,7 @@ class Quantiles:
         order = np.argsort(values, kind="stable")
         return cls(*_joined(values[order], weights[order]), sum(q.error for q in found))
 
-    def cut(self, points: int = POINTS) -> Quantiles:
+    def cut(self, points: int) -> Quantiles:
         """One of at most so many values: that in the middle of each of as many runs of ranks of the same length."""
         if len(self.values) <= points:
             return self
@@ -80,7 +82,15 @@ class Quantiles:
         return ends[np.searchsorted(self.values, bounds, side=side)]
 
 
-def spaced(count: int, points: int = POINTS) -> tuple[Any, Any]:
+def points_of(columns: int) -> int:
+    """How many points the sketch of each of so many columns has: 4,096 up to 64 columns, of more columns fewer, but 1,024.
+
+    Each cut adds an error of half of 1/points of the rows at most, and half a row.
+    """
+    return max(FEWEST, min(MOST, TOGETHER // max(1, columns)))
+
+
+def spaced(count: int, points: int) -> tuple[Any, Any]:
     """The ranks, from 0, in the middle of each of `points` runs of `count` ranks, and how long each run is."""
     bounds = np.arange(points + 1) * count // points
     widths = np.diff(bounds)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from checks import bench_checks
 from diffs import bench_diffs
+from drifts import bench_drifts
 from files import bench_files
 from measure import BIN, Figure, Ran, build, median, pairs, run, size_of
 
@@ -163,7 +164,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--network-gb", type=float, default=1.0, help="GB of fragments to push and install")
     parser.add_argument(
-        "--only", choices=("builds", "checks", "diff", "profiles", "formats", "files", "start", "network")
+        "--only", choices=("builds", "checks", "diff", "drift", "profiles", "formats", "files", "start", "network")
     )
     options = parser.parse_args()
     figures: list[Figure] = []
@@ -182,6 +183,8 @@ def main() -> None:
             figures += bench_files(Path(folder), options.repeats)
         if options.only in (None, "diff"):
             figures += bench_diffs(Path(folder), min(3, options.repeats))
+        if options.only in (None, "drift"):
+            figures += bench_drifts(Path(folder), min(3, options.repeats))
         if options.only in (None, "network"):
             from network import bench_network
 

@@ -71,6 +71,33 @@ def numbers() -> dict[str, Pair]:
     }
 
 
+def _nearly(r: Any, n: int, low: float, high: float, left: float) -> Any:
+    """Uniform numbers of which all but a few went from a stretch elsewhere."""
+    out = r.uniform(0, 10, n)
+    gone = (out > low) & (out < high) & (r.random(n) > left)
+    out[gone] = r.uniform(high, 10, np.count_nonzero(gone))
+    return out
+
+
+# Numbers by how far they are shifted, from 0 to 1: as large as to make PSI about 1, or more.
+SHIFTED: dict[str, Callable[[Any, int, float], Any]] = {
+    "mean": lambda r, n, s: r.normal(s, size=n),
+    "narrower": lambda r, n, s: r.normal(size=n) * (1 - s / 2),
+    "wider": lambda r, n, s: r.normal(size=n) * (1 + s),
+    "lognormal": lambda r, n, s: r.lognormal(3 + s, 1.2, n),
+    "cauchy": lambda r, n, s: r.standard_cauchy(n) * (1 - 0.7 * s),
+    "pareto": lambda r, n, s: r.pareto(0.5 + s / 2, n),
+    "uniform": lambda r, n, s: r.uniform(0.998 * s, 10 + s, n),
+    "zeros": lambda r, n, s: r.exponential(size=n) * (r.random(n) < 0.6 + s / 3),
+    "cents": lambda r, n, s: np.round(r.gamma(2, 30 * (1 + s), n), 2),
+    "squares": lambda r, n, s: r.integers(0, int(100_000 * (1 + s)), n) ** 2,
+    "counts": lambda r, n, s: r.poisson(900 + 30 * s, n),
+    "modes": lambda r, n, s: np.where(r.random(n) < 0.5 + s / 3, r.normal(0, 1, n), r.normal(8, 1, n)),
+    "tail_goes": lambda r, n, s: _nearly(r, n, 0, 1, (1 - s) ** 3 + 0.02),
+    "middle_goes": lambda r, n, s: _nearly(r, n, 4, 5, (1 - s) ** 3 + 0.02),
+}
+
+
 def texts() -> dict[str, Pair]:
     """Texts whose values are all known."""
     r = np.random.default_rng(6)

@@ -237,11 +237,11 @@ def test_the_bytes_are_the_same_on_every_machine() -> None:
     mixed = (np.arange(n, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(12)
     values = mixed.astype(np.float64) * 2.0**-52
     for array, digest in (
-        (pa.array(values), "385dac5d7dd584c0"),
-        (pa.array(values * values * values - 0.1), "1e9791274fa909eb"),
-        (pa.array((mixed % np.uint64(1000)).astype(np.int64)), "fc221cadeeeb6b37"),
-        (pa.array([f"text {v % 5000}" for v in mixed.tolist()]), "094a832a4847db62"),
-        (pa.array([f"text {v}" for v in mixed.tolist()]), "2d18761702507bb6"),
+        (pa.array(values), "036be5444c8ba374"),
+        (pa.array(values * values * values - 0.1), "221755750358b3da"),
+        (pa.array((mixed % np.uint64(1000)).astype(np.int64)), "9dfd8914474a6296"),
+        (pa.array([f"text {v % 5000}" for v in mixed.tolist()]), "f17409f1c751c531"),
+        (pa.array([f"text {v}" for v in mixed.tolist()]), "88343f8aa49eb42e"),
     ):
         assert blake3(body(leaf_profile(array))).hexdigest()[:16] == digest
 
