@@ -16,8 +16,8 @@ import numpy as np
 from dpkg.sketches.frequent import Frequent, Value
 from dpkg.sketches.quantiles import Quantiles
 
-# A smaller share is taken for this in PSI, whose logarithm has no zero; half a value of the smaller side, if that is more. Of bins of
-# numbers, whose ends a sketch places to within a few 0.01 %, it is more: that is too much where a share is next to nothing.
+# A smaller share is taken for this in PSI, whose logarithm has no zero; half a value of the smaller side, if that is more. Of bins
+# whose shares a sketch knows only to within a few 0.01 % it is more: that is too much where a share is next to nothing.
 FLOOR, ROUGH_FLOOR = 1e-4, 5e-3
 SHARES = 10  # bins of numbers, at most
 ROWS = 5  # rows that a bin has at least, on average; and a text that is a category among many
@@ -164,7 +164,8 @@ def of_frequent(old: Frequent, n: int, new: Frequent, m: int) -> Categories | No
         return None
     ordered = _ordered(old, n, new, m, keys)
     had, has = ([side.counts.get(k, 0) for k in ordered] for side in (old, new))
-    return Categories(ordered, had, has, Binned(_roughly(ordered, had, old, n), _roughly(ordered, has, new, m)))
+    floor = ROUGH_FLOOR if old.error or new.error else FLOOR
+    return Categories(ordered, had, has, Binned(_roughly(ordered, had, old, n), _roughly(ordered, has, new, m), floor))
 
 
 def _ordered(old: Frequent, n: int, new: Frequent, m: int, keys: Any) -> list[Value]:

@@ -231,7 +231,7 @@ def _column(column: ColumnDrift, by: Thresholds) -> ColumnVerdict:
             ("new_categories", column.new_categories),
             ("vanished_categories", column.vanished_categories),
         ):
-            if side is not None and side.categories and not side.chance > chance.surprise(by.chance):
+            if side is not None and side.categories and side.chance <= chance.surprise(by.chance):
                 found.append(_said(rule, side.share, by, _one_sided(rule, side)))
     findings = _worst_first(found)
     return ColumnVerdict(column.column, _worst(findings), findings)

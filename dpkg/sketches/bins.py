@@ -33,7 +33,7 @@ def edges(sketches: Sequence[Quantiles]) -> Any:
     start, stop = max(low, first - reach), min(high, last + reach)
     kind = found[0][0].dtype.kind
     steps = BINS if kind == "f" else min(BINS, int(most) - int(least) + 1)
-    if not start < stop or not math.isfinite(stop - start):
+    if not start < stop or not math.isfinite(steps * (stop - start)):
         return np.array([least, most])
     out = start + (stop - start) * np.arange(steps + 1) / steps
     if kind == "f":

@@ -74,7 +74,9 @@ def bench_drifts(work: Path, repeats: int) -> list[Figure]:
     made = said("without", 1)
     kinds = ", ".join(f"{name} {size:,}" for name, size in read.items())
     return [
-        Figure("drift from profiles, seconds", first, 0.2, f"again {again:.3f} s; imports {stored[0]['imports']:.2f} s"),
+        Figure(
+            "drift from profiles, seconds", first, 0.2, f"again {again:.3f} s; imports {stored[0]['imports']:.2f} s"
+        ),
         Figure("drift from profiles, bytes of fragments read", read.get("fragments", 0), 0, f"of {kinds}"),
         Figure(
             "drift without profiles / reading all rows once",

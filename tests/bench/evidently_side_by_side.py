@@ -97,7 +97,9 @@ def main() -> None:
     from pathlib import Path
 
     sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "drift")]
-    said = json.loads(subprocess.run([sys.argv[1], __file__, "--theirs"], capture_output=True, text=True, check=True).stdout)
+    said = json.loads(
+        subprocess.run([sys.argv[1], __file__, "--theirs"], capture_output=True, text=True, check=True).stdout
+    )
     print("| columns | PSI / JS / KS | here | Evidently | its verdict |\n|---|---|---|---|---|")
     for name, (old, new) in pairs().items():
         verdict, figures = ours(old, new)
@@ -106,7 +108,9 @@ def main() -> None:
             print(f"| {name} | {figures} | {verdict} | nothing: {found} | |")
         else:
             method, threshold, score, drifts = found
-            print(f"| {name} | {figures} | {verdict} | {method} {score:.3f} (from {threshold}) | {'drift' if drifts else 'none'} |")
+            print(
+                f"| {name} | {figures} | {verdict} | {method} {score:.3f} (from {threshold}) | {'drift' if drifts else 'none'} |"
+            )
 
 
 if __name__ == "__main__":

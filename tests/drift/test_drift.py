@@ -59,6 +59,7 @@ def exact_shares(a: Any, b: Any) -> tuple[Any, Any]:
 
 @pytest.mark.spec("DRI-1")
 @pytest.mark.spec("DRI-2")
+@pytest.mark.spec("DRI-7")
 @pytest.mark.parametrize("name", NUMBERS)
 def test_distances_of_numbers_are_within_a_hundredth(name: str) -> None:
     pair = NUMBERS[name]
@@ -79,7 +80,7 @@ def test_distances_of_numbers_are_within_a_hundredth(name: str) -> None:
         assert figure.low <= figure.value <= figure.high
 
 
-@pytest.mark.spec("DRI-1")
+@pytest.mark.spec("DRI-7")
 @pytest.mark.parametrize("name", SHIFTED)
 @pytest.mark.parametrize(("old_rows", "new_rows", "parts"), [
     (100_000, 70_000, 20),
@@ -152,16 +153,19 @@ def test_distances_of_known_categories_are_exact(name: str) -> None:
 
 
 @pytest.mark.spec("DRI-1")
-def test_of_many_texts_the_frequent_ones_and_the_lengths_are_compared() -> None:
+@pytest.mark.spec("DRI-7")
+@pytest.mark.parametrize(("before", "after"), [(0, 0.1), (0.0004, 0.1), (0.004, 0.015), (0.02, 0.03), (0.1, 0)])
+def test_of_many_texts_the_frequent_ones_and_the_lengths_are_compared(before: float, after: float) -> None:
     r = np.random.default_rng(7)
     names = [f"name {v}" for v in r.integers(0, 1 << 40, 40_000).tolist()]
-    old = np.where(r.random(40_000) < 0.3, "unknown", names)
-    new = np.where(r.random(40_000) < 0.2, "unknown", np.where(r.random(40_000) < 0.1, "n/a", names))
+    old = np.where(r.random(40_000) < 0.3, "unknown", np.where(r.random(40_000) < before, "n/a", names))
+    new = np.where(r.random(40_000) < 0.2, "unknown", np.where(r.random(40_000) < after, "n/a", names))
     categories, lengths = drift(pa.array(old), pa.array(new)).distances
     p, q = (np.array([np.mean(v == "unknown"), np.mean(v == "n/a")]) for v in (old, new))
     p, q = (np.array([*v, 1 - v.sum()]) for v in (p, q))
     assert (categories.of, lengths.of) == ("categories", "characters")
-    assert categories.psi.low <= exact_psi(p, q) <= categories.psi.high
+    assert categories.psi.low <= exact_psi(p, q, 5e-3) <= categories.psi.high
+    assert categories.psi.value == pytest.approx(exact_psi(p, q, 5e-3), abs=0.01)
     assert categories.js.value == pytest.approx(jensenshannon(p, q, base=2), abs=0.01)
     assert lengths.ks is not None
     a, b = (np.array([len(t) for t in v.tolist()]) for v in (old, new))

@@ -147,7 +147,7 @@ def test_a_table_of_several_leaves_has_one_profile(
     found = stored(leafy.url)
     repository = Repository(leafy.url)
     root = tables.read_table_object(repository.odb, repository.table_id("acme/shop/sales")).fragments
-    whole = f"{PROFILES}1/{root}"
+    whole = f"{PROFILES}2/{root}"
     assert whole in found
     assert len(found) > 3
     asked.clear()

@@ -80,7 +80,7 @@ def test_ranks_are_within_the_stated_error(name: str, parts: int) -> None:
     sketch = found.numbers
     assert sketch is not None
     assert sketch.count == found.present == len(exact)
-    assert sketch.rank_error <= 0.005
+    assert sketch.rank_error <= 0.00125
     if not len(exact):
         return
     assert (found.low, found.high) == (exact[0], exact[-1])
@@ -271,6 +271,24 @@ def _vector_units() -> str:
 
 
 @pytest.mark.spec("PRO-1")
+def test_of_many_columns_each_has_fewer_points() -> None:
+    """So that what waits to be merged stays small; they are still within half a percent."""
+    values = np.random.default_rng(8).normal(size=(3, 9000))
+    schema = Schema.from_arrow(pa.schema([(f"c{i}", pa.float64()) for i in range(300)]))
+    gathering = Gathering()
+    for part in values:
+        columns = [pa.array(part)] * 300
+        entry = FragmentEntry(Oid("0" * 64), len(part), part.nbytes * 300)
+        gathering.add(profiling.profile([Part(entry, columns, stats_row(columns, schema))], schema))
+    found = gathering.finish()[-1].numbers
+    exact = np.sort(values.ravel())
+    assert found is not None
+    assert len(found.values) == 1024
+    off = np.abs(found.below(exact) - np.searchsorted(exact, exact, side="right")).max()
+    assert off <= found.error <= 0.005 * len(exact)
+
+
+@pytest.mark.spec("PRO-1")
 def test_a_table_of_many_leaves_stays_within_the_error() -> None:
     """Of 300 leaves, which are merged in two levels and once more: and what is frequent stays exact."""
     rng = np.random.default_rng(7)
@@ -283,8 +301,8 @@ def test_a_table_of_many_leaves_stays_within_the_error() -> None:
         exact = np.sort(values)
         assert whole.numbers is not None
         off = np.abs(whole.numbers.below(exact) - np.searchsorted(exact, exact, side="right")).max()
-        assert off <= whole.numbers.error <= 0.003 * len(values)
-        assert len(whole.numbers.values) <= 1024
+        assert off <= whole.numbers.error <= 0.0008 * len(values)
+        assert len(whole.numbers.values) <= 4096
     assert whole.frequent is not None
     assert (whole.frequent.counts, whole.frequent.error) == (Counter(kinds.tolist()), 0)
 
