@@ -38,6 +38,23 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
+class Settled:
+    """What a `Source` has whose types are known before its rows are read, and which holds nothing open."""
+
+    _schema: pa.Schema
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._schema
+
+    @property
+    def widened(self) -> list[Widened]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
 def stream(source: Source, consume: Callable[[pa.Schema, Iterator[pa.RecordBatch]], T]) -> T:
     """`consume(schema, batches)`, called a second time, from the start, if the types turned out wider on the way."""
     try:

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from dpkg import progress
 from dpkg.arrow.normal import decoded_size
-from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
-from dpkg.arrow.readers.base import label, rules_of, unique
+from dpkg.arrow.options import ColumnRule, ReadOptions
+from dpkg.arrow.readers.base import Settled, label, rules_of, unique
 from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.files import open_file
 from dpkg.arrow.readers.refusals import refused
@@ -28,7 +28,7 @@ _WHOLE = pa.decimal128(20, 0)  # holds every integer of 64 bits
 BROKEN = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)  # lengths may be anything
 
 
-class ColumnarSource:
+class ColumnarSource(Settled):
     """A source of batches of a known schema. `read` gives them anew each time."""
 
     def __init__(
@@ -51,17 +51,7 @@ class ColumnarSource:
         self._fields = list(schema)
         for field, rule in zip(self._fields, self._rules, strict=True):
             self._check(field, rule)
-
-    @property
-    def schema(self) -> pa.Schema:
-        return pa.schema([_field(f, r) for f, r in zip(self._fields, self._rules, strict=True)])
-
-    @property
-    def widened(self) -> list[Widened]:
-        return []
-
-    def close(self) -> None:
-        pass
+        self._schema = pa.schema([_field(f, r) for f, r in zip(self._fields, self._rules, strict=True)])
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         schema, done = self.schema, 0

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
-from dpkg.arrow.readers.base import Lines, rules_of, unique
+from dpkg.arrow.options import ColumnRule, ReadOptions
+from dpkg.arrow.readers.base import Lines, Settled, rules_of, unique
 from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.files import open_file
 from dpkg.arrow.readers.refusals import refused, renaming
@@ -54,7 +54,7 @@ class _Column:
         self.kinds.setdefault(kind, (row, value))
 
 
-class ExcelSource:
+class ExcelSource(Settled):
     """A `Source` of one sheet."""
 
     def __init__(self, path: str, options: ReadOptions) -> None:
@@ -77,17 +77,6 @@ class ExcelSource:
                 for c, rule, kind in zip(self._columns, self._rules, self._declared, strict=True)
             ]
         )
-
-    @property
-    def schema(self) -> pa.Schema:
-        return self._schema
-
-    @property
-    def widened(self) -> list[Widened]:
-        return []
-
-    def close(self) -> None:
-        pass
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Raises Format for a cell that is not of its column's declared type."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from dpkg.arrow.options import ColumnRule, ReadOptions, Widened
-from dpkg.arrow.readers.base import Lines, Source, check_same, label, lines_of
+from dpkg.arrow.readers.base import Lines, Settled, Source, check_same, label, lines_of
 from dpkg.arrow.readers.declared import converter, type_of
 from dpkg.arrow.readers.kinds import START
 from dpkg.arrow.readers.texts import convert, widen
@@ -24,7 +24,7 @@ class Many(Source, Protocol):
     part: int
 
 
-class Joined:
+class Joined(Settled):
     """Files whose columns have types, one after the other: all must be of the first one's."""
 
     def __init__(self, paths: Sequence[str], options: ReadOptions, opener: Opener) -> None:
@@ -35,17 +35,6 @@ class Joined:
             self._schema = first.schema.remove_metadata()
         finally:
             first.close()
-
-    @property
-    def schema(self) -> pa.Schema:
-        return self._schema
-
-    @property
-    def widened(self) -> list[Widened]:
-        return []
-
-    def close(self) -> None:
-        pass
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Raises Format where a file has other columns, or of other types."""
