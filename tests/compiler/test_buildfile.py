@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from builds import PKG, build_types, store, table
 
-import dpkg
-from dpkg import tables
 from dpkg.compiler import make_plan
 from dpkg.errors import CheckFailed, DpkgError, Format, NotFound, Usage
 from dpkg.index import walk
 from dpkg.repository import Repository
 
-PKG = "acme/x"
 CSV = "id,when,amount,note\n2,31.12.2020,1.50,NA\n1,01.01.2021,2,\n"
 
 
@@ -26,21 +24,6 @@ def src(tmp_path: Path) -> Path:
     (made / "data" / "t.csv").write_text(CSV)
     (made / "README.md").write_text("hello")
     return made
-
-
-def build(src: Path, text: str, raw: bool = False) -> dict[str, str]:
-    """Write build.yml, build the folder; entries as path: type."""
-    (src / "build.yml").write_text(text)
-    built = dpkg.build(PKG, str(src), raw=raw, store=str(src.parent / "store"))
-    return {e.path: e.type for e in built.entries}
-
-
-def table(src: Path, name: str) -> pa.Table:
-    repository = Repository(str(src.parent / "store"))
-    _, _, _, entry = repository.entry(f"{PKG}/{name}")
-    assert entry is not None
-    found = tables.read_table_object(repository.odb, entry.oid)
-    return pa.Table.from_batches(tables.scan(repository.odb, found), tables.user_schema(found))
 
 
 def test_everything_that_it_can_say(src: Path) -> None:
@@ -62,7 +45,7 @@ contents:
       deeper: {contents: {"odd name.txt": {file: README.md}}}
   original: {file: data/t.csv, as: blob}
 """
-    assert build(src, text) == {
+    assert build_types(src, text) == {
         **{"transactions": "table", "docs/readme": "blob", "docs/deeper/odd name.txt": "blob", "original": "blob"}
     }
     got = table(src, "transactions")
@@ -71,7 +54,7 @@ contents:
     )
     assert got["id"].to_pylist() == [1, 2]
     assert got["day"].to_pylist() == [datetime.date(2021, 1, 1), datetime.date(2020, 12, 31)]
-    repository = Repository(str(src.parent / "store"))
+    repository = Repository(store(src))
     entries = dict(walk(repository.odb, repository.resolve(PKG)[2].tree))
     meta = {path: repository.odb.read(e.meta, "blob") for path, e in entries.items() if e.meta}
     assert meta == {
@@ -84,7 +67,7 @@ def test_texts_are_as_they_are_written(src: Path) -> None:
     (src / "no").write_text("a\n01\nNULL\n")
     (src / "no").rename(src / "no.csv")
     text = "contents:\n  no: {file: no.csv, nulls: [NULL], schema: {a: {name: 010}}}\n"
-    assert build(src, text) == {"no": "table"}
+    assert build_types(src, text) == {"no": "table"}
     assert table(src, "no").to_pydict() == {"010": ["01", None]}
 
 
@@ -97,7 +80,7 @@ def test_one_file_in_two_entries_and_by_its_path(src: Path) -> None:
 def test_raw_keeps_the_names_of_the_build_yml(src: Path) -> None:
     (src / "build.yml").write_text("contents: {a: {file: data/t.csv, key: [id]}}")
     assert [(i.name, i.format) for i in make_plan(str(src / "build.yml"), raw=True).items] == [("a", None)]
-    assert build(src, "contents: {a: {file: data/t.csv}}", raw=True) == dict.fromkeys(
+    assert build_types(src, "contents: {a: {file: data/t.csv}}", raw=True) == dict.fromkeys(
         ("README.md", "build.yml", "data/t.csv"), "blob"
     )
 
@@ -177,7 +160,7 @@ MISTAKES = {
 def test_mistakes(src: Path, text: str) -> None:
     place, said, meant = MISTAKES[text]
     with pytest.raises((Usage, Format)) as caught:
-        build(src, text)
+        build_types(src, text)
     error = caught.value
     assert f"{src}/build.yml" in error.message
     assert not place or f"{src}/build.yml, {place}: " in error.message
@@ -188,10 +171,10 @@ def test_mistakes(src: Path, text: str) -> None:
 
 def test_files_that_are_not_there(src: Path) -> None:
     with pytest.raises(NotFound, match=r"build.yml, line 1, column 22: there is no file '.*/nope.csv'"):
-        build(src, "contents: {a: {file: nope.csv}}")
+        build_types(src, "contents: {a: {file: nope.csv}}")
     (src / "parquet.parquet").write_bytes(b"")
     with pytest.raises(Usage, match=r"line 1, column 39: 'nulls' is for text"):
-        build(src, "contents: {a: {file: parquet.parquet, nulls: []}}")
+        build_types(src, "contents: {a: {file: parquet.parquet, nulls: []}}")
     (src / "build.yml").write_bytes(b"contents: \xff")
     with pytest.raises(Usage, match="not YAML"):
         make_plan(str(src))
@@ -211,7 +194,7 @@ def test_files_are_relative_to_the_build_yml(src: Path, monkeypatch: pytest.Monk
 @pytest.mark.spec("ROW-6", "ROW-7")
 def test_a_key_sorts_and_must_be_unique(src: Path) -> None:
     (src / "data" / "k.csv").write_text("b,a\n2,x\n1,y\n,x\n1,x\n")
-    build(src, "contents: {t: {file: data/k.csv, key: [a, b]}}")
+    build_types(src, "contents: {t: {file: data/k.csv, key: [a, b]}}")
     assert table(src, "t").to_pylist() == [
         {"b": 1, "a": "x"},
         {"b": 2, "a": "x"},
@@ -219,12 +202,12 @@ def test_a_key_sorts_and_must_be_unique(src: Path) -> None:
         {"b": 1, "a": "y"},
     ]
     with pytest.raises(CheckFailed) as caught:
-        build(src, "contents: {t: {file: data/k.csv, key: [a]}}")
+        build_types(src, "contents: {t: {file: data/k.csv, key: [a]}}")
     assert f"{src}/build.yml, line 1, column 12: " in caught.value.message
     assert f"{src}/data/k.csv" in caught.value.message
     assert "a='x'" in caught.value.message
     with pytest.raises(DpkgError, match="'a' twice"):
-        build(src, "contents: {t: {file: data/k.csv, key: [a, a]}}")
+        build_types(src, "contents: {t: {file: data/k.csv, key: [a, a]}}")
 
 
 def test_a_broken_declaration_names_file_line_column_and_value(src: Path) -> None:
@@ -232,7 +215,7 @@ def test_a_broken_declaration_names_file_line_column_and_value(src: Path) -> Non
     rows[39_999] = "4e4,x"
     (src / "data" / "big.csv").write_text("n,x\n" + "\n".join(rows) + "\n")
     with pytest.raises(Format) as caught:
-        build(src, "contents: {t: {file: data/big.csv, schema: {n: int32}}}")
+        build_types(src, "contents: {t: {file: data/big.csv, schema: {n: int32}}}")
     message = caught.value.message
     assert f"{src}/data/big.csv" in message
     assert "line 40001" in message.replace(",", "")

@@ -12,13 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from builds import PKG, build, store, table
 
-import dpkg
 from dpkg import database, tables
 from dpkg.errors import CheckFailed, Denied, DpkgError, Format, NotFound, Storage, Usage
 from dpkg.repository import Repository
 
-PKG = "acme/x"
 pytest.importorskip("adbc_driver_sqlite")
 
 
@@ -29,21 +28,8 @@ def src(tmp_path: Path) -> Path:
     return made
 
 
-def build(src: Path, text: str) -> Any:
-    (src / "build.yml").write_text(text)
-    return dpkg.build(PKG, str(src), store=str(src.parent / "store"))
-
-
 def commit(src: Path) -> Any:
-    return Repository(str(src.parent / "store")).resolve(PKG)[2]
-
-
-def table(src: Path, name: str = "t") -> pa.Table:
-    repository = Repository(str(src.parent / "store"))
-    _, _, _, entry = repository.entry(f"{PKG}/{name}")
-    assert entry is not None
-    found = tables.read_table_object(repository.odb, entry.oid)
-    return pa.Table.from_batches(tables.scan(repository.odb, found), tables.user_schema(found))
+    return Repository(store(src)).resolve(PKG)[2]
 
 
 # SQLite
@@ -183,7 +169,7 @@ def test_keep_source(src: Path) -> None:
     found = {e.path for e in build(src, "contents: {t: {files: '*.csv', each: true, keep_source: true}}").entries}
     assert found == {"t/a", "t/a.csv", "t/b", "t/b.csv"}
     build(src, text)
-    repository = Repository(str(src.parent / "store"))
+    repository = Repository(store(src))
     entry = repository.entry(f"{PKG}/a.csv")[3]
     assert entry is not None
     assert repository.odb.read(entry.oid, "blob") == b"x\n1\n"
@@ -294,7 +280,7 @@ def test_postgres_types(src: Path, warehouse: Any) -> None:
 
 
 def _object(src: Path) -> Any:
-    repository = Repository(str(src.parent / "store"))
+    repository = Repository(store(src))
     entry = repository.entry(f"{PKG}/t")[3]
     assert entry is not None
     return tables.read_table_object(repository.odb, entry.oid)
@@ -335,7 +321,7 @@ REFUSED = {
 def test_what_arrow_would_change_without_a_word_is_refused(src: Path, warehouse: Any, sql: str) -> None:
     with pytest.raises(Format, match=REFUSED[sql]):
         read(src, sql)
-    assert not Repository(str(src.parent / "store"), create=True).refs.heads(PKG)
+    assert not Repository(store(src), create=True).refs.heads(PKG)
 
 
 def test_the_first_and_last_days(src: Path, warehouse: Any) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from builds import PKG, build, store, table
 
 import dpkg
-from dpkg import plumbing, tables
+from dpkg import plumbing
 from dpkg.compiler import compile as compiling
 from dpkg.errors import CheckFailed, DpkgError, Format, NotFound, Usage
 from dpkg.repository import Repository
 
-PKG = "acme/x"
 pytest.importorskip("duckdb")
 
 
@@ -33,26 +33,9 @@ def src(tmp_path: Path) -> Path:
 SALES = "contents:\n  sales: {file: sales.csv}\n  shops: {file: shops.csv}\n"
 
 
-def build(src: Path, text: str, package: str = PKG) -> Any:
-    (src / "build.yml").write_text(text)
-    return dpkg.build(package, str(src), store=store(src))
-
-
-def store(src: Path) -> str:
-    return str(src.parent / "store")
-
-
 def sources(src: Path) -> dict[str, Any]:
     commit = Repository(store(src)).resolve(PKG)[2]
     return {s["entry"]: s for s in commit.provenance["sources"]}
-
-
-def table(src: Path, name: str) -> pa.Table:
-    repository = Repository(store(src))
-    _, _, _, entry = repository.entry(f"{PKG}/{name}")
-    assert entry is not None
-    found = tables.read_table_object(repository.odb, entry.oid)
-    return pa.Table.from_batches(tables.scan(repository.odb, found), tables.user_schema(found))
 
 
 # query

@@ -10,17 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from builds import table
 from hypothesis import given
 from hypothesis import strategies as st
 
-import dpkg
-from dpkg import tables
 from dpkg.arrow.readers import open_parts, open_source, stream
 from dpkg.compiler import make_plan
 from dpkg.errors import DpkgError, Format, NotFound, Usage
-from dpkg.repository import Repository
 
-PKG = "acme/x"
 Build = Callable[[str], dict[str, str]]
 
 
@@ -37,23 +34,6 @@ def src(tmp_path: Path) -> Path:
         (made / path).parent.mkdir(parents=True, exist_ok=True)
         (made / path).write_text(text)
     return made
-
-
-@pytest.fixture
-def build(src: Path) -> Build:
-    def run(text: str) -> dict[str, str]:
-        (src / "build.yml").write_text(text)
-        return {e.path: e.type for e in dpkg.build(PKG, str(src), store=str(src.parent / "store")).entries}
-
-    return run
-
-
-def table(src: Path, name: str) -> pa.Table:
-    repository = Repository(str(src.parent / "store"))
-    entry = repository.entry(f"{PKG}/{name}")[3]
-    assert entry is not None
-    found = tables.read_table_object(repository.odb, entry.oid)
-    return pa.Table.from_batches(tables.scan(repository.odb, found), tables.user_schema(found))
 
 
 def test_one_table_of_many_parts(src: Path, build: Build) -> None:

@@ -9,14 +9,12 @@ from typing import Any
 import openpyxl
 import pyarrow as pa
 import pytest
+from builds import PKG, table
 
 import dpkg
-from dpkg import tables
 from dpkg.errors import DpkgError, NotFound, Usage
 from dpkg.index import walk
 from dpkg.repository import Repository
-
-PKG = "acme/x"
 
 
 @pytest.fixture
@@ -41,23 +39,6 @@ def src(tmp_path: Path) -> Path:
         page.append([value])
     book.save(made / "data" / "w.xlsx")
     return made
-
-
-@pytest.fixture
-def build(src: Path) -> Callable[[str], dict[str, str]]:
-    def run(text: str) -> dict[str, str]:
-        (src / "build.yml").write_text(text)
-        return {e.path: e.type for e in dpkg.build(PKG, str(src), store=str(src.parent / "store")).entries}
-
-    return run
-
-
-def table(src: Path, name: str) -> pa.Table:
-    repository = Repository(str(src.parent / "store"))
-    entry = repository.entry(f"{PKG}/{name}")[3]
-    assert entry is not None
-    found = tables.read_table_object(repository.odb, entry.oid)
-    return pa.Table.from_batches(tables.scan(repository.odb, found), tables.user_schema(found))
 
 
 def test_a_file_of_quilt_2(src: Path, build: Callable[[str], dict[str, str]]) -> None:

@@ -20,12 +20,11 @@ import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from builds import build
 
-import dpkg
 from dpkg.compiler import make_plan
 from dpkg.errors import Denied, DpkgError, Format, NotFound, Storage, Usage
 
-PKG = "acme/x"
 CSV = "id,v\n1,x\n2,y\n"
 
 
@@ -46,11 +45,6 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(made))
     return made
-
-
-def build(src: Path, text: str) -> Any:
-    (src / "build.yml").write_text(text)
-    return dpkg.build(PKG, str(src), store=str(src.parent / "store"))
 
 
 def test_from_a_web_server(src: Path, scratch: Path, serve: Callable[..., str]) -> None:
