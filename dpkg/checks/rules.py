@@ -23,7 +23,6 @@ SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)%|([0-9]+)")
 CHANGE = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?%?")
 LEVELS = ("moderate", "major")  # of drift
 SPAN = re.compile(r"([0-9]+) ?([smhdw])")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class Form(NamedTuple):

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from dpkg.objects.frame import Kind, Read
     from dpkg.odb.frames import Run
     from dpkg.store.base import Backend
-    from dpkg.store.ranged import RangedFile
 
     Place = Literal["object", "fragment"]
 
@@ -218,10 +217,6 @@ class Odb:
     def read_fragment_file(self, oid: Oid) -> bytes:
         """The bytes of the fragment's file, unverified. Raises NotFound, Corrupt."""
         return self.fragments.get(oid)
-
-    def open_fragment_file(self, oid: Oid) -> RangedFile | BytesIO:
-        """A fragment's file, unverified, of which only what is asked for is got, if it is large. Raises NotFound, Corrupt."""
-        return self.fragments.open(oid)
 
     def write_fragment_file(self, oid: Oid, data: bytes) -> None:
         """Store a fragment's file, if it is not there. It lasts once `sync` returns."""

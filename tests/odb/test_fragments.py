@@ -83,7 +83,7 @@ def test_many_small_ones_are_in_a_pack_and_few_or_large_ones_are_files(odb: Odb)
     for oid, data in everything.items():
         assert again.has_fragment(oid)
         assert again.read_fragment_file(oid) == data
-        assert again.open_fragment_file(oid).read() == data
+        assert again.fragments.open(oid).read() == data
     stored(again, everything)  # nothing is written twice
     assert len(packs(odb)) == 1
 
