@@ -91,9 +91,9 @@ def _values(column: Summary) -> str:
             return _top(column.top, present)
         middle = next(q.value for q in column.quantiles if q.share == 0.5)
         values = (column.min,) if column.min == column.max else _shortened((column.min, middle, column.max))
-        found = " .. ".join(map(_number, values))
+        found = " .. ".join(map(number, values))
         return f"{found}, {share(column.nans, column.rows)} NaN" if column.nans else found
-    least, most = (_number(q.value) for q in (column.quantiles[0], column.quantiles[-1]))
+    least, most = (number(q.value) for q in (column.quantiles[0], column.quantiles[-1]))
     unit = {"characters": "chars"}.get(column.measure, column.measure)
     unit = unit[:-1] if least == most == "1" else unit
     lengths = f"{least if least == most else f'{least}-{most}'} {unit}"
@@ -121,7 +121,7 @@ def _text(value: Any) -> str:
     return elide(text or '""', _VALUE)
 
 
-def _number(value: Any) -> str:
+def number(value: Any) -> str:
     """A value for people: floats with few digits."""
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1e4 or abs(value) >= 1e15 else f"{value:,.0f}"

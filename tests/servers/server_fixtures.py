@@ -18,9 +18,9 @@ from faultproxy import FaultProxy
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Says, without being asked, how many tests did not run because there is no object storage, or no database."""
+    """Says, without being asked, how many tests did not run because there is no object storage, no database, or no browser."""
     reasons = [r.longrepr[2] for r in terminalreporter.getreports("skipped") if isinstance(r.longrepr, tuple)]
-    for name, of in (("SeaweedFS", "S3"), ("PostgreSQL", "PostgreSQL")):
+    for name, of in (("SeaweedFS", "S3"), ("PostgreSQL", "PostgreSQL"), ("Chromium", "pages in a browser")):
         for reason in sorted({reason for reason in reasons if name in reason}):
             said = reason.removeprefix("Skipped: ")
             terminalreporter.write_line(f"{reasons.count(reason)} tests of {of} were skipped: {said}")

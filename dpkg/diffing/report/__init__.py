@@ -1,0 +1,1 @@
+"""A review as a file: one HTML page (`html`), or Markdown for a pull request (`markdown`)."""
