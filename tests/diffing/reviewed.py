@@ -14,10 +14,10 @@ from drifting import profile
 
 from dpkg.arrow.schema import Schema
 from dpkg.comparing import BlobChange, Change, RowChange, RowChanges, TableChange
-from dpkg.objects.schemadiff import ColumnChange
-from dpkg.drift.columns import ColumnDrift, TableDrift, table_drift
 from dpkg.diffing.sides import Side
+from dpkg.drift.columns import ColumnDrift, TableDrift, table_drift
 from dpkg.drift.verdicts import PackageVerdict, judge, judge_package
+from dpkg.objects.schemadiff import ColumnChange
 from dpkg.oid import Oid
 
 OLD, NEW = (Side("acme/sales", v, None, "", Oid(d * 64), Oid(d * 64)) for v, d in (("v1", "1"), ("v2", "2")))

@@ -13,8 +13,8 @@ from dpkg.diffing.report.parts import MARKS, badge, box, named
 
 if TYPE_CHECKING:
     from dpkg.comparing import Change
-    from dpkg.drift.columns import ColumnDrift
     from dpkg.diffing.report.figures import Looked, Row
+    from dpkg.drift.columns import ColumnDrift
     from dpkg.drift.verdicts import Finding, TableVerdict
 
 CARDS = 200  # columns of a table that have a card
@@ -201,9 +201,7 @@ def _line(x: Looked, chart: bool) -> str:
         far.setdefault(name, figure)
     cells += "".join(f'<td class="num">{far.get(name, "")}</td>' for name in ("PSI", "JS", "KS"))
     said = (
-        f'<br><span class="why">{MARKS[x.verdict]} {escape(figures.reason(x.findings[0]))}</span>'
-        if x.findings
-        else ""
+        f'<br><span class="why">{MARKS[x.verdict]} {escape(figures.reason(x.findings[0]))}</span>' if x.findings else ""
     )
     new = ' <span class="tag">new</span>' if column.old is None else ""
     return (

@@ -14,10 +14,10 @@ from dpkg.histograms import number
 if TYPE_CHECKING:
     from dpkg.arrow.summary import Summary
     from dpkg.comparing import Change
-    from dpkg.objects.schemadiff import ColumnChange
-    from dpkg.drift.columns import ColumnDrift, Distance, OneSided
     from dpkg.diffing.sides import Side
+    from dpkg.drift.columns import ColumnDrift, Distance, OneSided
     from dpkg.drift.verdicts import ColumnVerdict, Finding, PackageVerdict, Verdict
+    from dpkg.objects.schemadiff import ColumnChange
 
 SIGNS = {"added": "+", "removed": "−", "changed": "~", "renamed": "→", "retyped": "~", "moved": "~", "key": "~"}
 NAME, VALUE = 60, 24  # characters of a name and of a value that are shown

@@ -16,9 +16,9 @@ from dpkg.diffing.report.parts import MARKS, badge, box, named, sign
 
 if TYPE_CHECKING:
     from dpkg.comparing import BlobChange, Change, RowChange, RowChanges, TableChange
-    from dpkg.objects.schemadiff import ColumnChange
     from dpkg.diffing.sides import Side
     from dpkg.drift.verdicts import PackageVerdict
+    from dpkg.objects.schemadiff import ColumnChange
 
 ROOM = 12 << 20  # characters of a page; what changed of further entries is left out
 ENTRIES, LINES, ROWS = 2000, 2000, 500  # entries of the list; lines of a text and rows of a table that are shown

@@ -13,10 +13,10 @@ from dpkg.diffing.report import figures
 
 if TYPE_CHECKING:
     from dpkg.comparing import BlobChange, Change, RowChange, RowChanges
-    from dpkg.objects.schemadiff import ColumnChange
     from dpkg.diffing.report.figures import Looked
     from dpkg.diffing.sides import Side
     from dpkg.drift.verdicts import PackageVerdict
+    from dpkg.objects.schemadiff import ColumnChange
 
 MOST = 65_000  # characters: GitHub takes 65,536 in a comment
 _MARKS = {"major": "🔴", "moderate": "🟡", "none": "⚪"}
