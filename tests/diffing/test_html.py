@@ -63,6 +63,7 @@ def page(changes: list[Change], **more: Any) -> Page:
     return Page(text)
 
 
+@pytest.mark.spec("REP-1")
 @pytest.mark.parametrize("changes", [everything, hostile, list])
 def test_a_page_is_whole_and_asks_for_nothing(changes: Any) -> None:
     found = page(changes())
@@ -138,6 +139,7 @@ def test_a_page_is_whole_and_asks_for_nothing(changes: Any) -> None:
     assert not re.search(r"url\(|@import|https?:", style)
 
 
+@pytest.mark.spec("REP-1")
 def test_names_and_cells_of_data_are_only_text() -> None:
     found = page(hostile())
     assert sum(len(data) for _, data in found.texts) < 1_000_000  # of cells of 10 MB there is the beginning
@@ -192,6 +194,7 @@ def test_the_same_and_what_was_not_looked_at() -> None:
     assert text.startswith("./a → ./b○ Drift not measured")
 
 
+@pytest.mark.spec("REP-2")
 def test_2000_columns_are_a_page_of_bearable_size() -> None:
     r = np.random.default_rng(1)
     one = pa.table({"x": r.normal(size=200)})
@@ -207,6 +210,7 @@ def test_2000_columns_are_a_page_of_bearable_size() -> None:
         assert said in Page("".join(pieces)).text
 
 
+@pytest.mark.spec("REP-2")
 def test_what_is_too_much_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "ROOM", 30_000)
     monkeypatch.setattr(html, "ENTRIES", 25)

@@ -16,6 +16,7 @@ _OUTSIDE = """() => [...document.querySelectorAll('body *')]
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.scroll')).map(e => e.outerHTML.slice(0, 200))"""
 
 
+@pytest.mark.spec("REP-1")
 def test_nothing_is_cut_off_fetched_or_refused(tmp_path: Path) -> None:
     if reason := chromium.missing():
         pytest.skip(reason)

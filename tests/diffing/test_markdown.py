@@ -67,6 +67,7 @@ def lines(changes: list[Change]) -> list[str]:
     return found
 
 
+@pytest.mark.spec("REP-3")
 @settings(max_examples=60)
 @given(TEXTS, TEXTS)
 def test_a_text_in_a_cell_is_that_text_and_no_more(first: str, second: str) -> None:
@@ -78,6 +79,7 @@ def test_a_text_in_a_cell_is_that_text_and_no_more(first: str, second: str) -> N
     assert set(made.elements) <= {"table", "thead", "tbody", "tr", "th", "td", "code"}
 
 
+@pytest.mark.spec("REP-3")
 @pytest.mark.parametrize("changes", [everything, hostile])
 def test_nothing_of_data_is_markup_or_mentions_anybody(changes: object) -> None:
     assert callable(changes)
@@ -118,6 +120,7 @@ def test_what_is_said() -> None:
     assert list(markdown.lines("a", "b", [])) == ["⚪ **No difference**", "", "`a` → `b`"]
 
 
+@pytest.mark.spec("REP-2")
 def test_what_does_not_fit_is_left_out_and_said() -> None:
     r = np.random.default_rng(1)
     drift = drifted(pa.table({"x": r.normal(size=200)}), pa.table({"x": r.normal(size=200) + 3}))
