@@ -60,7 +60,9 @@ COMMAND = Command(
             "FORMAT",
             ("csv", "json", "arrow", "parquet", "daff"),
         ),
-        Opt("-o --output", "write them to a file", str, "FILE", completes="file"),
+        Opt("--html", "write a page with everything, and histograms", str, "FILE", completes="file"),
+        Opt("--markdown", "as a comment for a pull request"),
+        Opt("-o --output", "write what --format or --markdown gives to a file", str, "FILE", completes="file"),
         Opt("--from", "the remote that OLD is read from, without installing it", str, "REMOTE", completes="remote"),
         Opt("--to", "the remote that NEW is read from", str, "REMOTE", completes="remote"),
         Opt(
@@ -79,6 +81,10 @@ COMMAND = Command(
     "Rows are compared unasked where the fragments that changed have at most 64 MB of rows, all tables together, the smallest first, and "
     "the stores are folders: then 5 rows of each table are shown, else what --rows asks for. Tables with a key are compared by it, and "
     "changed cells are shown old → new; without one a changed row is one removed and one added.\n"
+    "Drift is measured by profiles, which builds leave: no row is read for it. Where there is none, and with stores far away, it is "
+    "measured unasked only if at most 64 MB of rows have to be read; --drift, --html, --markdown, --fail-on moderate and major always do. "
+    "A column's verdict is none, moderate or major by thresholds of PSI, Jensen-Shannon distance, Kolmogorov-Smirnov statistic, rates of "
+    "nulls and others (spec/diff.md), which a 'drift' check in build.yml may set.\n"
     "Of texts of up to 1 MB there is a unified diff, of which 40 lines are shown unasked.\n"
     "The rows of --format come as they are found, in little memory: _change is added, removed or changed, _old_row and _new_row count from "
     "0, _cells names the columns that changed, and old.X and new.X are a column before and after (spec/cli.md). They are an edit script: "
@@ -90,9 +96,13 @@ COMMAND = Command(
         ("What installing would bring:", "dpk diff acme/shop --to origin"),
         ("All cells that changed, for a spreadsheet:", "dpk diff acme/shop@v1..v2 sales --format csv -o changes.csv"),
         ("Stop a pipeline if columns changed:", "dpk diff acme/shop ./src --stat --fail-on schema"),
+        (
+            "A page for a review, and stop if data drifted:",
+            "dpk diff acme/shop@v1..v2 --html review.html --fail-on major",
+        ),
         ("Print the paths that changed:", "dpk diff acme/shop --name-only"),
     ),
-    see=("log", "diff-tree", "apply-diff"),
+    see=("log", "review", "diff-tree", "apply-diff"),
     json=2,
 )
 
@@ -110,6 +120,23 @@ class Written:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What was asked of a diff besides its sides."""
+
+    form: str = ""  # stat, names, markdown, a format of rows; else all for people
+    key: tuple[str, ...] = ()  # by which rows are paired, if not by the tables' own
+    drift: bool = False
+    fail_on: str | None = None
+    html: str | None = None
+    output: str | None = None
+
+    @property
+    def measures(self) -> bool:
+        """Whether drift is measured whatever it costs."""
+        return self.drift or self.form == "markdown" or self.html is not None or self.fail_on in ("moderate", "major")
+
+
+@dataclass(frozen=True)
 class Diff:
     """What differs between two sides; empty `changes` where they are equal."""
 
@@ -118,12 +145,10 @@ class Diff:
     changes: tuple[Change, ...]
     verdict: PackageVerdict | None = None  # on the drift of its tables
     written: Written | None = None
+    reports: tuple[str, ...] = ()  # files
     sides: Sides | None = field(default=None, repr=False, compare=False)
-    form: str = field(default="", repr=False)
-    drift: bool = field(default=False, repr=False)  # whether it was asked for
-    key: tuple[str, ...] = field(default=(), repr=False)  # by which rows are paired, if not by the tables' own
+    wanted: Wanted = field(default_factory=Wanted, repr=False)
     chunks: Iterator[bytes] | None = field(default=None, repr=False, compare=False)
-    fail_on: str | None = field(default=None, repr=False)
 
     @property
     def tables(self) -> Tables:
@@ -131,14 +156,14 @@ class Diff:
         from dpkg.diffing.review import Tables
 
         assert self.sides is not None
-        return Tables(self.sides.old.odb, self.sides.new.odb, self.changes, self.key)
+        return Tables(self.sides.old.odb, self.sides.new.odb, self.changes, self.wanted.key)
 
     @property
     def exit_code(self) -> int:
         from dpkg.diffing.review import reaches
 
-        said = self.verdict.verdict if self.verdict else "none"
-        return DIFFERS if self.fail_on and reaches(self.changes, self.fail_on, said) else 0
+        said, level = self.verdict.verdict if self.verdict else "none", self.wanted.fail_on
+        return DIFFERS if level and reaches(self.changes, level, said) else 0
 
 
 def diff(
@@ -152,6 +177,8 @@ def diff(
     stat: bool = False,
     name_only: bool = False,
     format: str | None = None,
+    html: str | None = None,
+    markdown: bool = False,
     output: str | None = None,
     from_: str | None = None,
     to: str | None = None,
@@ -161,47 +188,84 @@ def diff(
     """Compare two sides: `A@v1..v2`, two expressions, an expression and files, or a package's last two commits.
 
     `rows`, a number or `"all"`, says how many rows of each table and lines of each text are in the result; None: what is cheap.
-    With `format` all rows of one table that differ are written to `output`, or are the result's `chunks`.
+    With `format` all rows of one table that differ are written to `output`, or are the result's `chunks`; `html` is the file of a
+    page, `output` with `markdown` that of a comment.
     Raises NotFound, Usage, and for files what `build` raises.
     """
-    from dpkg.diffing.review import LEVELS, review
+    from dpkg.diffing.review import review
     from dpkg.diffing.sides import open_sides
 
+    forms = {"stat": stat, "names": name_only, "markdown": markdown, format or "": format is not None}
+    wanted = _wanted(forms, (key,) if isinstance(key, str) else tuple(key), drift, fail_on, html, output)
     most = _most(rows)
+    sides = open_sides(Repository(store), a, b, paths, from_, to)
+    found, verdict = sides.changes(), None
+    if wanted.form in ("", "stat", "markdown") or html is not None:
+        found = review(sides.old.odb, sides.new.odb, found, most, rows is not None, wanted.key)
+    if wanted.measures or wanted.form in ("", "stat"):
+        found, verdict = _drift(sides, found, wanted.measures)
+    result = Diff(sides.old.side, sides.new.side, tuple(found), verdict, sides=sides, wanted=wanted)
+    return _reported(result if format is None else _rows(result, format, output))
+
+
+def _wanted(
+    forms: dict[str, bool],
+    key: tuple[str, ...],
+    drift: bool,
+    fail_on: str | None,
+    html: str | None,
+    output: str | None,
+) -> Wanted:
+    """Raises Usage for what does not go together, and what is not known."""
+    from dpkg.diffing import APPLIED, FORMATS
+    from dpkg.diffing.review import LEVELS
+
+    form, *more = [name for name, given in forms.items() if given] or [""]
+    if more:
+        raise Usage("--stat, --name-only, --markdown and --format are forms of one thing", "give one of them")
+    if form not in ("", "stat", "names", "markdown", *FORMATS):
+        raise Usage(f"'{form}' is not a format", f"formats: {', '.join(FORMATS)}")
     if fail_on is not None and fail_on not in LEVELS:
         raise Usage(f"'{fail_on}' is nothing that a diff can fail on", f"one of: {', '.join(LEVELS)}")
-    if bool(stat) + bool(name_only) + bool(format) > 1:
-        raise Usage("--stat, --name-only and --format are forms of one thing", "give one of them")
-    if output is not None and format is None:
-        raise Usage("--output is for the rows of --format", "give --format csv, json, daff, arrow or parquet")
-    key = (key,) if isinstance(key, str) else tuple(key)
-    if key and format in ("arrow", "parquet"):
+    if output is not None and form in ("", "stat", "names"):
+        raise Usage("--output is for --format and --markdown", f"give --format {', '.join(FORMATS)}; or --html FILE")
+    if key and form in APPLIED:
         raise Usage(
-            f"rows that --key pairs are no edit script, and {format} is for one", "give --format csv, json or daff"
+            f"rows that --key pairs are no edit script, and {form} is for one", "give --format csv, json or daff"
         )
-    sides = open_sides(Repository(store), a, b, paths, from_, to)
-    found = sides.changes()
-    form = format or ("stat" if stat else "names" if name_only else "")
-    if form in ("", "stat"):
-        found = review(sides.old.odb, sides.new.odb, found, most, rows is not None, key)
-    asked = drift or fail_on in ("moderate", "major")
-    made = _drift(sides, found, asked) if asked or form in ("", "stat") else None
-    found, judged = made if made else (found, None)
-    result = Diff(sides.old.side, sides.new.side, tuple(found), judged, None, sides, form, drift, key, None, fail_on)
-    return result if format is None else _rows(result, format, output)
+    return Wanted(form, key, drift, fail_on, html, output)
 
 
-def _drift(sides: Sides, found: list[Change], asked: bool) -> tuple[list[Change], PackageVerdict | None] | None:
+def _drift(sides: Sides, found: list[Change], asked: bool) -> tuple[list[Change], PackageVerdict | None]:
     """Changes with their drift, and the verdict on it. Unasked only what is cheap."""
     from dpkg.diffing.review import CHEAP, is_near
 
     if not asked and not is_near(sides.old.odb, sides.new.odb):
-        return None
+        return found, None
     from dpkg.diffing import drifted
     from dpkg.profiles import Budget
 
     found = drifted.with_drift(sides.old.odb, sides.new.odb, found, sides.thresholds, Budget(None if asked else CHEAP))
     return found, drifted.verdict(found)
+
+
+def _reported(result: Diff) -> Diff:
+    """With the files that were asked for."""
+    wanted, told, files = result.wanted, (result.old, result.new, result.changes, result.verdict), []
+    if wanted.html is not None:
+        from dpkg.diffing.report import html
+
+        write_whole(wanted.html, (text.encode() for text in html.page(*told)))
+        files.append(wanted.html)
+    if wanted.form == "markdown":
+        from dpkg.diffing.report import markdown
+
+        lines = (f"{line}\n".encode() for line in markdown.lines(*told))
+        if wanted.output is None:
+            return replace(result, chunks=lines, reports=tuple(files))
+        write_whole(wanted.output, lines)
+        files.append(wanted.output)
+    return replace(result, reports=tuple(files))
 
 
 def _most(rows: str | None) -> int | None:
@@ -222,12 +286,10 @@ def _rows(result: Diff, format: str, output: str | None) -> Diff:
     from dpkg.diffing import patch
     from dpkg.diffing.review import one_table
 
-    if format not in patch.FORMATS:
-        raise Usage(f"'{format}' is not a format", f"formats: {', '.join(patch.FORMATS)}")
     sides = result.sides
     assert sides is not None
     path, old, new = one_table(sides, result.changes)
-    head, made = patch.make(sides.old.odb, old, sides.new.odb, new, result.key)
+    head, made = patch.make(sides.old.odb, old, sides.new.odb, new, result.wanted.key)
     chunks = patch.chunks(head, made, format)
     if output is None:
         return replace(result, chunks=chunks)
@@ -238,34 +300,38 @@ def _rows(result: Diff, format: str, output: str | None) -> Diff:
 
 def render(result: Diff) -> Iterator[Shown]:
     from dpkg.diffing import shown
-    from dpkg.diffing.shown_drift import judged
 
+    form = result.wanted.form
     if result.chunks is not None:
-        refuse_terminal(result.form)
+        refuse_terminal(form)
         yield from result.chunks
         return
     if w := result.written:
-        counts = ", ".join(
-            f"{n:,} {what}" for n, what in ((w.added, "added"), (w.removed, "removed"), (w.changed, "changed"))
+        said = ", ".join(
+            f"{n:,} {kind}" for n, kind in ((w.added, "added"), (w.removed, "removed"), (w.changed, "changed"))
         )
-        yield f"wrote the rows of {w.path} that differ to {w.file}: {counts}"
-        return
-    if result.form == "names":
+        yield f"wrote the rows of {w.path} that differ to {w.file}: {said}"
+    elif form == "names":
         yield from shown.names(result.changes)
-        return
-    yield from grid(
-        [
-            (sign, ("bold", str(s)), s.commit[:12] if s.commit else "not built")
-            for sign, s in (("from", result.old), ("to", result.new))
-        ],
-        give="1",
-    )
+    elif form != "markdown":
+        yield from _changes(result)
+    for file in result.reports:
+        yield f"wrote {file}"
+
+
+def _changes(result: Diff) -> Iterator[Shown]:
+    from dpkg.diffing import shown
+    from dpkg.diffing.shown_drift import judged
+
+    sides = (("from", result.old), ("to", result.new))
+    rows = [(sign, ("bold", str(s)), s.commit[:12] if s.commit else "not built") for sign, s in sides]
+    yield from grid(rows, give="1")
     yield ""
     if not result.changes:
         yield "no difference" + (": the tophashes are equal" if result.old.tophash == result.new.tophash else "")
-    elif result.form == "stat":
+        return
+    if result.wanted.form == "stat":
         yield from shown.stat(result.changes)
     else:
-        yield from shown.shown(result.changes, result.drift)
-    if result.changes:
-        yield from judged(result.verdict, result.changes)
+        yield from shown.shown(result.changes, result.wanted.drift)
+    yield from judged(result.verdict, result.changes)

@@ -47,10 +47,6 @@ class Head:
     renamed: dict[str, str]
 
 
-FORMATS = ("csv", "json", "arrow", "parquet", "daff")  # in which patches are written
-APPLIED = ("arrow", "parquet")  # those that hold every value of every type, and the head
-
-
 def chunks(head: Head, diff: RowDiff | ByKey, format: str) -> Iterator[bytes]:
     """A patch as a file, in pieces, as it is found. Raises Format for what the format cannot hold."""
     from dpkg.arrow import patchfile

@@ -273,3 +273,41 @@ def test_log_says_what_commits_changed(dpk: Callable[..., Any], shop: Any) -> No
     assert "no commit has 'none'" in dpk("log", "acme/shop", "-p", "none", code=3).err
     assert dpk("log", "acme/shop", "--json", "-p", "t").lines[0]["changes"][0]["row_changes"]["changed"] == 2
     assert dpk("log", "acme/shop", "--json").lines[0]["changes"] is None
+
+
+def test_reports(dpk: Callable[..., Any], shop: Any) -> None:
+    said = dpk("diff", "acme/shop", "--html", "page.html").out
+    assert said.splitlines()[-1] == "wrote page.html"
+    assert "4 changed" in said
+    page = Path("page.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "Oslo" in page
+    comment = dpk("diff", "acme/shop", "--markdown").out
+    assert "Oslo" in comment
+    assert dpk("diff", "acme/shop", "--markdown", "-o", "c.md", "--html", "p.html", "--json").json["reports"] == [
+        *("p.html", "c.md")
+    ]
+    assert Path("c.md").read_text() == comment
+    assert Path("p.html").read_text() == page
+    assert "forms of one thing" in dpk("diff", "acme/shop", "--markdown", "--stat", code=2).err
+    assert "--output is for" in dpk("diff", "acme/shop", "-o", "x", code=2).err
+    dpk("diff", "acme/shop", "--html", "none/page.html", code=8)
+
+
+def test_drift_that_a_pipeline_stops_at(dpk: Callable[..., Any], store: Any) -> None:
+    """Profiles of small tables are made of their rows; elsewhere nothing is read unasked."""
+    for low in (0, 100):
+        store.commit("acme/shop", {"t": {"id": list(range(300)), "x": [low + i % 40 for i in range(300)]}})
+    lines = dpk("diff", "acme/shop").out.splitlines()
+    assert "    drift: major (1 major of 2 columns)" in lines
+    assert lines[-1].startswith("major drift in t: x: PSI ")
+    assert " x " in "".join(line for line in lines if "▁" in line or "█" in line)
+    figures = dpk("diff", "acme/shop", "--drift").out.splitlines()
+    (at,) = (i for i, line in enumerate(figures) if line.split()[:3] == ["x", "old", "int64"])
+    assert figures[at].split()[3:7] == ["40", "0", "18", "39"]
+    assert figures[at + 1].split()[2:6] == ["40", "100", "118", "139"]
+    for level, code in (("moderate", 11), ("major", 11), ("schema", 0), ("any", 11)):
+        dpk("diff", "acme/shop", "--fail-on", level, "--name-only", code=code)
+    found = dpk("diff", "acme/shop", "--json").json
+    assert found["verdict"]["verdict"] == found["changes"][0]["verdict"]["verdict"] == "major"
+    assert found["changes"][0]["drift"]["columns"][1]["distances"][0]["ks"]["value"] == 1.0

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpkg import tables
-from dpkg.diffing import patch
+from dpkg.diffing import APPLIED, FORMATS, patch
 from dpkg.diffing.align import align_items
 from dpkg.diffing.bykey import ByKey
 from dpkg.diffing.rows import RowDiff
@@ -161,7 +161,7 @@ def test_a_patch_leads_from_any_table_to_any_other(before: s.Plain, other: s.Pla
 
 
 @pytest.mark.spec("CLI-13")
-@given(s.tables(most=12), st.sampled_from(patch.FORMATS), st.booleans(), s.randoms())
+@given(s.tables(most=12), st.sampled_from(FORMATS), st.booleans(), s.randoms())
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_a_patch_in_a_file(before: s.Plain, format: str, other: bool, rng: Any) -> None:
     """Of every type; a format that cannot hold a value says so, and the other is not applied to another table."""
@@ -177,7 +177,7 @@ def test_a_patch_in_a_file(before: s.Plain, format: str, other: bool, rng: Any) 
             assert format != "arrow"
             return
         file.flush()
-        if format not in patch.APPLIED:
+        if format not in APPLIED:
             with pytest.raises(Format), patch.opened(file.name):
                 pass
         elif other and old.oid != new.oid:
