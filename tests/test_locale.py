@@ -46,7 +46,7 @@ def test_files_and_a_store_in_such_folders(dpk: Any, tmp_path: Path) -> None:
     assert '"rows": 5000' in dpk("ls", "acme/x", "--json")
     shown = dpk("show", "acme/x/p", "-n", "0")
     assert shown.isascii()
-    assert "  ##########  0 .. 2,497 .. 4,999" in shown
+    assert "  ##########  0 .. 2,499 .. 4,999" in shown
     dpk("export", "acme/x", str(tmp_path / "sortie-ü"))
     dpk("build", "acme/y", str(tmp_path / "sortie-ü"))
     tips = [dpk("rev-parse", "--tophash", f"acme/{name}") for name in "xy"]

@@ -83,8 +83,8 @@ def test_distances_of_numbers_are_within_a_hundredth(name: str) -> None:
 @pytest.mark.spec("DRI-7")
 @pytest.mark.parametrize("name", SHIFTED)
 @pytest.mark.parametrize(("old_rows", "new_rows", "parts"), [
-    (100_000, 70_000, 20),
-    pytest.param(30_000, 24_000, 20, marks=pytest.mark.long),
+    (30_000, 24_000, 20),
+    pytest.param(100_000, 70_000, 20, marks=pytest.mark.long),
     pytest.param(2_000_000, 1_700_000, 40, marks=pytest.mark.long),
 ])  # fmt: skip
 def test_shifts_of_every_size_are_within_a_hundredth(name: str, old_rows: int, new_rows: int, parts: int) -> None:
@@ -278,7 +278,7 @@ def _figures(d: Distance) -> list[Any]:
 
 
 @pytest.mark.spec("DRI-6")
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.sampled_from(sorted(NUMBERS | TEXTS)), st.integers(1, 40), st.integers(0, 99))
 def test_the_same_rows_in_any_order_and_cut_are_no_drift(name: str, parts: int, seed: int) -> None:
     """Exactly none of the same profile; of the same rows in another order, cut elsewhere, no more than the bounds say."""

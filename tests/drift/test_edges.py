@@ -40,15 +40,16 @@ def column(old: pa.Array, new: pa.Array) -> tuple[ColumnDrift, dict[str, str]]:
 
 
 @pytest.mark.spec("DRI-4")
-def test_two_thousand_columns() -> None:
+@pytest.mark.parametrize("columns", [200, pytest.param(2000, marks=pytest.mark.long)])
+def test_very_many_columns(columns: int) -> None:
     """Each is measured; the one that drifts is named."""
     r = np.random.default_rng(1)
-    names = [f"c{i:04}" for i in range(2000)]
+    names = [f"c{i:04}" for i in range(columns)]
     schema = Schema.from_arrow(pa.schema([(n, pa.float64()) for n in names]))
     plain, other = profile(pa.array(r.normal(size=N))), profile(pa.array(r.normal(1, 1, N)))
-    found = judge(table_drift(schema, [plain] * 2000, schema, [plain] * 1234 + [other] + [plain] * 765))
-    assert [c.column for c in found.columns if c.verdict != "none"] == ["c1234"]
-    assert found.reason.startswith("c1234: PSI ")
+    found = judge(table_drift(schema, [plain] * columns, schema, [plain] * 123 + [other] + [plain] * (columns - 124)))
+    assert [c.column for c in found.columns if c.verdict != "none"] == ["c0123"]
+    assert found.reason.startswith("c0123: PSI ")
 
 
 @pytest.mark.spec("DRI-4")

@@ -60,8 +60,13 @@ def lines(
     """The lines of the comment, of at most MOST characters together; what is left out is said."""
     ranked = sorted(changes, key=lambda c: -figures.RANKS[c.verdict.verdict] if c.verdict else 0)
     for limits in _LIMITS:
-        made = list(_all(old, new, changes if len(changes) <= limits.entries else ranked, verdict, limits))
-        if sum(len(line) + 1 for line in made) <= MOST:
+        made, size = [], 0
+        for line in _all(old, new, changes if len(changes) <= limits.entries else ranked, verdict, limits):
+            made.append(line)
+            size += len(line) + 1
+            if size > MOST and limits is not _LIMITS[-1]:
+                break
+        else:
             break
     yield from made
 
