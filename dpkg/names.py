@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dpkg.errors import Usage
 
 MAX_NAME = 100  # bytes
+MAIN = "main"  # the branch of every package
 LATEST = "latest"  # no ref has this name: it is the tip of main
 
 _LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")

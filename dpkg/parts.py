@@ -11,7 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from dpkg.errors import Conflict, NotFound
-from dpkg.names import LATEST, Expr
+from dpkg.names import LATEST, MAIN, Expr
 from dpkg.refs import PARTS, part_name
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dpkg.refs import Refs
     from dpkg.repository import Repository
 
-MAIN = "main"
 _SHOWN = 5
 _HEX = frozenset("0123456789abcdef")
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING
 
-from dpkg import parts, settings
+from dpkg import parts, revisions, settings
 from dpkg.command import when
 from dpkg.errors import Conflict, Corrupt, DpkgError, Format, NotFound, Usage
 from dpkg.maintenance.gclog import GcLog, Guard
-from dpkg.names import Expr, parse_expr, valid_package
+from dpkg.names import LATEST, Expr, parse_expr, valid_package
+from dpkg.names import MAIN as MAIN  # and for those who know a repository
 from dpkg.objects.commit import Commit
 from dpkg.odb import Odb, create_store, is_remote, open_store
 from dpkg.oid import Oid
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     from dpkg.refs import RefEntry
     from dpkg.refs.snapshot import Known
 
-MAIN, LATEST = "main", "latest"
 _ATTEMPTS = 10
-_STEPS = re.compile(r"~(\d*)$")
-_HEX = frozenset("0123456789abcdef")
 
 
 class Repository:
@@ -157,64 +154,8 @@ class Repository:
         return parsed, oid, self.commit(oid)
 
     def revision(self, package: str, revision: str) -> Oid:
-        """The commit that a revision of a package names: latest, branch, tag, prefix of a commit or tophash, each with ~N."""
-        steps = 0
-        base = revision
-        while found := _STEPS.search(base):
-            steps += int(found.group(1) or 1)
-            base = base[: found.start()]
-        oid = self._named(package, base or LATEST)
-        for done in range(steps):
-            parents = self.commit(oid).parents
-            if oid in self.refs.floor:
-                raise NotFound(f"'{package}@{revision}': {self.cut(package, oid)}", f"see 'dpk log {package}'")
-            if not parents:
-                raise NotFound(f"'{package}@{revision}': the history has only {done + 1} commit(s) from '{base}' back")
-            oid = parents[0]
-        return oid
-
-    def _named(self, package: str, name: str) -> Oid:
-        if name == LATEST:
-            oid = self.tip(package)
-            if oid is None:
-                raise NotFound(
-                    f"'{package}' has no commits on {MAIN}",
-                    f"see 'dpk log {package}' and its tags with 'dpk ls {package}'",
-                )
-            return oid
-        for kind in ("tags", "heads"):
-            try:
-                oid = self.refs.value(package, kind, name)
-            except Usage:
-                oid = None
-            if oid is not None:
-                return oid
-        if len(name) >= 4 and _HEX.issuperset(name) and len(name) <= 64:
-            return self._prefixed(package, name)
-        tags = sorted(self.refs.tags(package))
-        hint = f"tags: {', '.join(tags[-10:])}" if tags else f"see 'dpk log {package}'"
-        raise NotFound(f"'{package}' has no revision '{name}'", hint)
-
-    def _prefixed(self, package: str, prefix: str) -> Oid:
-        """The newest commit whose oid or tophash starts with `prefix`: of those that refs reach, else of those that they once did."""
-        for source in (self.all_commits, self.former_commits):
-            commits: dict[Oid, Commit] = {}
-            trees: dict[Oid, Oid] = {}
-            for oid, commit in source(package):
-                if oid.startswith(prefix):
-                    commits[oid] = commit
-                if commit.tree.startswith(prefix):
-                    trees.setdefault(commit.tree, oid)
-            if len(commits) + len(trees) == 1:
-                return next(iter(commits or trees.values()))
-            if commits or trees:
-                lines = [
-                    f"commit  {oid}  {c.message.splitlines()[0] if c.message else ''}" for oid, c in commits.items()
-                ]
-                lines += [f"tophash {tree}  of commit {oid[:12]}" for tree, oid in trees.items()]
-                raise Usage(f"'{prefix}' is ambiguous in '{package}'", "\n".join(["it may be:", *lines]))
-        cut = f", and {self.cut(package, min(self.refs.floor))}" if self.refs.floor else ""
-        raise NotFound(f"no commit or tophash of '{package}' starts with '{prefix}'{cut}", f"see 'dpk log {package}'")
+        """The commit that a revision of a package names (dpkg/revisions.py). Raises NotFound, Usage."""
+        return revisions.find(self, package, revision)
 
     def cut(self, package: str, commit: Oid) -> str:
         """Who removed what was before a commit, and when."""

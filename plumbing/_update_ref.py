@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from dpkg.command import STORE, Arg, Command, Opt
 from dpkg.errors import Usage
-from dpkg.names import valid_package
+from dpkg.names import MAIN, valid_package
 from dpkg.oid import Oid
-from dpkg.repository import MAIN, Repository
+from dpkg.repository import Repository
 
 if TYPE_CHECKING:
     from dpkg.command import Shown

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from dpkg.errors import NotFound, Usage
 from dpkg.index import lookup, on_the_way
+from dpkg.names import LATEST, MAIN
 from dpkg.parts import Part
 from dpkg.refs import PARTS
-from dpkg.repository import LATEST, MAIN
 from dpkg.transfer.sync import Synced, Syncing
 from dpkg.transfer.transfer import Moved, Transfer, agree, sums
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from dpkg import parts
 from dpkg.command import count
 from dpkg.errors import AlreadyExists, Conflict, Usage
+from dpkg.names import LATEST, MAIN
 from dpkg.odb import is_remote
 from dpkg.refs import seen
-from dpkg.repository import LATEST, MAIN, Repository
+from dpkg.repository import Repository
 from dpkg.transfer import prefetch
 from dpkg.transfer.transfer import Moved, Transfer
 
