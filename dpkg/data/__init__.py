@@ -10,8 +10,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from dpkg.data._base import Node
 from dpkg.data._finder import Finder, owners
-from dpkg.data._node import Blob, Node, Table, Tree, load
+from dpkg.data._leaves import Blob, Table
+from dpkg.data._node import Tree, load
 
 if TYPE_CHECKING:
     from types import ModuleType

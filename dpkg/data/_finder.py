@@ -12,7 +12,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from dpkg import settings
-from dpkg.data._node import Node, Tree, alias, load
+from dpkg.data._base import Node
+from dpkg.data._node import Tree, alias, load
 from dpkg.errors import DpkgError, NotFound, did_you_mean
 from dpkg.repository import Repository
 
