@@ -81,7 +81,7 @@ def bench_drifts(work: Path, repeats: int) -> list[Figure]:
         Figure(
             "drift without profiles / reading all rows once",
             made["first"] / once,
-            2,
+            3,
             f"{made['first']:.2f} s / {once:.2f} s",
         ),
         Figure("drift without profiles, peak memory in MB", made["megabytes"], 600, ""),

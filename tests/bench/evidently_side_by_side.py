@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ def pairs() -> dict[str, tuple[Any, Any]]:
     names = [np.array([f"name {v:x}" for v in r.integers(0, 1 << 40, 3000).tolist()]) for _ in "on"]
     nights = [np.datetime64("2024-01-01") + r.integers(0, 100, big).astype("timedelta64[D]") for _ in "on"]
     holes = [np.where(r.random(big) < share, np.nan, r.normal(size=big)) for share in (0.05, 0.3)]
+    endless = [np.where(r.random(big) < share, np.inf, r.normal(size=big)) for share in (0.01, 0.1)]
+    cents = [r.gamma(2, 3000 * s, 20_000).astype(int).tolist() for s in (1, 1.3)]
+    prices = [np.array([Decimal(v).scaleb(-2) for v in side]) for side in cents]
     return {
         "normal, same": (r.normal(size=big), r.normal(size=big)),
         "normal, mean + 0.2": (r.normal(size=big), r.normal(0.2, 1, big)),
@@ -45,8 +49,10 @@ def pairs() -> dict[str, tuple[Any, Any]]:
         "names, no two the same": (names[0], names[1]),
         "constant": (np.full(big, 3.5), np.full(big, 3.5)),
         "5 % nulls, then 30 %": (holes[0], holes[1]),
+        "1 % infinite, then 10 %": (endless[0], endless[1]),
         "all null, then numbers": (np.full(big, np.nan), r.normal(size=big)),
         "days, 60 later": (nights[0], nights[1] + np.timedelta64(60, "D")),
+        "decimals, × 1.3": (prices[0], prices[1]),
     }  # fmt: skip
 
 
@@ -105,12 +111,13 @@ def main() -> None:
         verdict, figures = ours(old, new)
         found = said[name]
         if isinstance(found, str):
-            print(f"| {name} | {figures} | {verdict} | nothing: {found} | |")
-        else:
-            method, threshold, score, drifts = found
-            print(
-                f"| {name} | {figures} | {verdict} | {method} {score:.3f} (from {threshold}) | {'drift' if drifts else 'none'} |"
-            )
+            print(f"| {name} | {figures} | {verdict} | error: {found} | |")
+            continue
+        method, threshold, score, drifts = found
+        word = "below" if "p_value" in method else "from"
+        print(
+            f"| {name} | {figures} | {verdict} | {method} {score:.2g}, drift {word} {threshold} | {'drift' if drifts else 'none'} |"
+        )
 
 
 if __name__ == "__main__":
