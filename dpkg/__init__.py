@@ -11,6 +11,7 @@ TYPE_CHECKING = False  # as typing's, which `dpk --version` need not import
 __version__ = "0.1.0"
 
 _PORCELAIN = (
+    "blame",
     "build",
     "check",
     "completion",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from dpkg import porcelain as porcelain
     from dpkg.data import load as load
     from dpkg.errors import DpkgError as DpkgError
+    from dpkg.porcelain._blame import blame as blame
     from dpkg.porcelain._build import build as build
     from dpkg.porcelain._check import check as check
     from dpkg.porcelain._completion import completion as completion

@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from dpkg.porcelain._blame import blame as blame
     from dpkg.porcelain._build import build as build
     from dpkg.porcelain._check import check as check
     from dpkg.porcelain._completion import completion as completion
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from dpkg.porcelain._verify import verify as verify
 
 __all__ = [
+    "blame",
     "build",
     "check",
     "completion",

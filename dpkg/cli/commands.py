@@ -16,6 +16,7 @@ TABLE: dict[str, dict[str, str]] = {
         "show": "show a package, table or file",
         "log": "show a package's history",
         "diff": "show what changed between two revisions, or would be",
+        "blame": "show which commit last changed a row",
         "review": "accept what changed, and see who did",
     },
     "share": {

@@ -30,6 +30,7 @@ CALLS: dict[str, tuple[list[str], str]] = {
     "show": (["acme/sales/transactions"], ONE),
     "log": (["acme/sales"], MANY),
     "diff": (["acme/sales"], ONE),
+    "blame": (["acme/sales/transactions", "-k", "id=4"], MANY),
     "review": (["accept", "acme/sales"], MANY),
     "push": (["acme/sales", "./remote"], ONE),
     "install": (["acme/sales", "./remote", "--store", "./elsewhere"], ONE),
@@ -128,6 +129,8 @@ MORE: list[list[str]] = [
     ["diff", "acme/sales@v1", "./files", "--stat"],
     ["diff", "acme/sales@v1..latest", "transactions", "--format", "csv", "-o", "rows.csv"],
     ["log", "acme/sales", "-p", "transactions"],
+    ["blame", "acme/sales/transactions", "-k", "id=1", "--all"],
+    ["review", "list", "acme/sales"],
     ["cat-object", "-t", "acme/sales"],
     ["cat-object", "-s", "acme/sales/README.md"],
     ["cat-object", "-e", "acme/sales"],
@@ -149,6 +152,7 @@ MORE: list[list[str]] = [
 def test_what_else_it_may_hold(dpk: Callable[..., Any], files: Any, args: list[str]) -> None:
     dpk("build", "acme/built", "files")
     dpk("remote", "add", "here", "./remote")
+    dpk("review", "accept", "acme/sales")
     ran = dpk(*args, "--json", stdin=b"acme/sales\nacme/nothing\n")
     lines = [json.loads(line) for line in ran.out.splitlines()]
     assert lines
