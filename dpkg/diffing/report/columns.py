@@ -12,6 +12,7 @@ from dpkg.diffing.report import figures, svg
 from dpkg.diffing.report.parts import MARKS, badge, box, named
 
 if TYPE_CHECKING:
+    from dpkg.arrow.summary import Summary
     from dpkg.comparing import Change
     from dpkg.diffing.report.figures import Looked, Row
     from dpkg.drift.columns import ColumnDrift
@@ -21,7 +22,7 @@ CARDS = 200  # columns of a table that have a card
 SPARKS = 200  # of the others, those that have a small histogram
 ROWS = 5000  # and those that have a line
 NAMED = 6  # columns that are named at the top
-_KEY = '<span class="key o"></span>old <span class="key b"></span>new'
+_OLD, _NEW = '<span class="swatch o"></span>old', '<span class="swatch b"></span>new'
 
 
 def drift(c: Change, id: str) -> Iterator[str]:
@@ -63,7 +64,7 @@ def named_worst(c: Change) -> str:
     """The columns that drifted most: `▲ country, amount ◆ email`."""
     found, out = figures.looked(c), []
     for v in ("major", "moderate"):
-        mine = [named(x.drift.column) for x in found if x.verdict == v]
+        mine = [named(x.drift.column, 32) for x in found if x.verdict == v]
         if mine:
             more = f", … {len(mine) - NAMED:,} more" if len(mine) > NAMED else ""
             mark = f'<span class="mark {v}" aria-hidden="true">{MARKS[v]}</span><span class="hidden">{v}: </span>'
@@ -95,26 +96,25 @@ def _card(x: Looked, id: str) -> str:
 
 def _chart(column: ColumnDrift, id: str) -> str:
     """The histogram of both sides; of types that don't compare one of each."""
+    name = figures.text(column.column, figures.NAME)
     if column.old and column.new and not column.comparable:
-        both = ((svg.of_one(column.old, False), "old"), (svg.of_one(column.new, True), "new"))
-        return "".join(_figure(bars, column, f"{id}{name}", name) for bars, name in both if bars)
-    bars = svg.of_both(column)
-    return _figure(bars, column, id, "") if bars else ""
+        both = ((svg.of_one(s, s is column.new), s, word) for s, word in ((column.old, "old"), (column.new, "new")))
+        return "".join(_figure(bars, s, f"{name}, {word}", f"{id}{word}") for bars, s, word in both if bars)
+    side, bars = column.new or column.old, svg.of_both(column)
+    return _figure(bars, side, name, id) if bars and side else ""
 
 
-def _figure(bars: svg.Bars, column: ColumnDrift, id: str, name: str) -> str:
-    either = column.new or column.old
-    assert either is not None
-    unit = "" if either.measure == "values" else f"{either.measure} of " if either.measure else ""
+def _figure(bars: svg.Bars, side: Summary, name: str, id: str) -> str:
+    lengths = side.measure if side.measure != "values" else ""
     most = figures.moments([*bars.lows, *bars.highs])
     low, high = figures.at(bars.lows[0], most), figures.at(bars.highs[-1], most)
     if most and low[:10] != high[:10]:
         low, high = low[:10], high[:10]
-    key = f'<span class="key {"b" if bars.new else "o"}"></span>{name or ("new" if bars.new else "old")}'
+    key = " ".join(k for k, shares in ((_OLD, bars.old), (_NEW, bars.new)) if shares)
+    title = f"{lengths} of {name}" if lengths else name
     return (
-        f'<figure><p class="peak"><span>{figures.percent(bars.top)}</span><span>{unit and escape(unit[:-4])}</span></p>'
-        f"{svg.histogram(bars, f'{unit}{figures.text(column.column, figures.NAME)}', id)}"
-        f'<figcaption><span>{escape(low)}</span><span class="keys">{_KEY if bars.old and bars.new else key}</span>'
+        f'<figure><p class="peak"><span>{figures.percent(bars.top)}</span><span>{lengths}</span></p>'
+        f'{svg.histogram(bars, title, id)}<figcaption><span>{escape(low)}</span><span class="keys">{key}</span>'
         f"<span>{escape(high)}</span></figcaption></figure>"
     )
 
@@ -123,15 +123,15 @@ def _categories(column: ColumnDrift, pairs: Sequence[svg.Pair]) -> str:
     """The most frequent values, their shares side by side."""
     if not pairs:
         return ""
-    top = max(p.most for p in pairs)
+    top = max(p.most for p in pairs if not p.rest)
     sides = [(side, name) for side, name in ((column.old, "old"), (column.new, "new")) if side]
     rows = []
     for p in pairs:
         shares = "".join(f'<td class="num">{figures.percent(s)}</td>' for s in (p.old, p.new) if s is not None)
         rest = ' class="rest"' if p.rest else ""
-        rows.append(f'<tr{rest}><th scope="row">{named(p.name)}</th><td>{svg.bars(p, top)}</td>{shares}</tr>')
+        rows.append(f'<tr{rest}><th scope="row">{named(p.name)}</th><td>{"" if p.rest else svg.bars(p, top)}</td>{shares}</tr>')
     heads = "".join(f'<th scope="col" class="num">{name}</th>' for _, name in sides)
-    key = _KEY if len(sides) == 2 else ""
+    key = f"{_OLD} {_NEW}" if len(sides) == 2 else ""
     return (
         f'<table class="categories"><thead><tr><th scope="col">value</th><td class="keys">{key}</td>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dpkg.arrow.summary import Summary
     from dpkg.comparing import Change
     from dpkg.diffing.sides import Side
-    from dpkg.drift.columns import ColumnDrift, Distance, OneSided
+    from dpkg.drift.columns import Category, ColumnDrift, Distance, OneSided
     from dpkg.drift.verdicts import ColumnVerdict, Finding, PackageVerdict, Verdict
     from dpkg.objects.schemadiff import ColumnChange
 
@@ -88,7 +88,9 @@ def totals(changes: Sequence[Change]) -> str:
 
 
 def sizes(c: Change) -> str:
-    """How large an entry was and is."""
+    """How large an entry was and is; nothing of folders."""
+    if c.type == c.old_type == "tree":
+        return ""
     had, has = (
         (count(rows, "row") if kind == "table" else shorten(size))
         for kind, rows, size in ((c.old_type, c.old_rows, c.old_bytes), (c.type, c.new_rows, c.new_bytes))
@@ -183,6 +185,18 @@ def measured(d: Distance) -> str:
     return d.of if d.of in ("values", "categories") else "lengths"
 
 
+def categories(column: ColumnDrift) -> Sequence[Category]:
+    """Its most frequent values; of a column on one side only where they are all."""
+    from dpkg.drift.columns import Category
+
+    side = column.new or column.old
+    if column.categories or (column.old and column.new) or side is None:
+        return column.categories
+    if side.top_error or side.distinct != len(side.top):
+        return ()
+    return [Category(t.value, t.count if column.old else 0, t.count if column.new else 0) for t in side.top]
+
+
 def one_sided(side: OneSided | None) -> str:
     """Categories of one side only: `2 (PT, CZ), 12 % of values`."""
     if side is None or not side.categories:
@@ -231,11 +245,12 @@ def rows(column: ColumnDrift) -> list[Row]:
     for name, said in (("nans", "NaN"), ("infinities", "infinite")):
         if any(getattr(s, name) for s in present):
             out.append(_row(said, [_rate(s, getattr(s, name)) if s else None for s in sides], _points))
-    out.append(_row("distinct", [_distinct(s) if s else None for s in sides], _ratio))
+    if any(s.distinct is not None for s in present):
+        out.append(_row("distinct", [_distinct(s) if s else None for s in sides], _ratio))
     measures = {s.measure for s in present if s.measure}
     if measures != {"values"}:
         out += _some(column, ("min", "max"), "")
-        if len(measures) == 1 and (column.histogram or not column.categories):  # else the values themselves tell more
+        if len(measures) == 1 and (column.histogram or not categories(column)):  # else the values themselves tell more
             (of,) = measures
             out += [*_quantiles(column, of), *_some(column, ("mean", "std"), of)]
         return out

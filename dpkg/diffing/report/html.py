@@ -88,17 +88,17 @@ def _top(old: Side | str, new: Side | str, changes: Sequence[Change], verdict: P
     yield f'<div class="verdict {kind}"><b><span class="mark">{MARKS.get(kind, "○")}</span> {words}</b>'
     if why:
         yield f"<p>{escape(why)}</p>"
-    yield from _worst(changes)
+    yield from _worst(changes, verdict is not None)
     yield "</div></header>"
 
 
-def _worst(changes: Sequence[Change]) -> Iterator[str]:
-    """The columns that drifted, of some tables."""
+def _worst(changes: Sequence[Change], judged: bool) -> Iterator[str]:
+    """The columns that drifted, of some tables; how many were not looked at."""
     found = [(i, c) for i, c in enumerate(changes[:ENTRIES]) if c.verdict and c.verdict.verdict != "none"]
     found.sort(key=lambda x: -figures.RANKS[x[1].verdict.verdict if x[1].verdict else "none"])
     for i, c in found[:_NAMED]:
-        yield f'<p class="worst"><a href="#e{i}">{named(c.path, 100)}</a> {columns.named_worst(c)}</p>'
-    if left := unmeasured(changes) if any(c.verdict for c in changes) else []:
+        yield f'<p class="worst"><a href="#e{i}">{named(c.path)}</a> {columns.named_worst(c)}</p>'
+    if left := unmeasured(changes) if judged else []:
         yield f'<p class="worst">the drift of {count(len(left), "table")} is not measured without --drift</p>'
     if len(found) > _NAMED:
         yield f'<p class="worst">… {count(len(found) - _NAMED, "more table")} with drift</p>'
@@ -172,7 +172,7 @@ def _schema(changes: Sequence[ColumnChange]) -> Iterator[str]:
     yield '<h3>Schema</h3><div class="scroll"><table class="plain"><tbody>'
     for s in changes[: columns.ROWS]:
         column, said = figures.schema(s)
-        yield f'<tr class="{s.what}"><td>{sign(s.what)}</td><th scope="row">{named(column)}</th><td>{named(said, 200)}</td></tr>'
+        yield f'<tr><td>{sign(s.what)}</td><th scope="row">{named(column)}</th><td>{named(said, 200)}</td></tr>'
     yield "</tbody></table></div>"
     if len(changes) > columns.ROWS:
         yield f'<p class="quiet">… {len(changes) - columns.ROWS:,} more</p>'

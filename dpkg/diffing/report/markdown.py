@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dpkg.command import count
+from dpkg.diffing.drifted import unmeasured
 from dpkg.diffing.report import figures
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def _all(
     package, a, b = figures.title(old, new)
     name = f"{code(package)}: " if package else ""
     yield f"{name}{code(a)} → {code(b)}" + (f", {figures.totals(changes)}" if changes else "")
+    if left := unmeasured(changes) if verdict else []:
+        yield from ("", f"The drift of {count(len(left), 'table')} is not measured without `--drift`.")
     if changes:
         yield from _summary(changes[: limits.entries])
     more = [c for c in changes if c.table or c.drift or (c.blob and c.blob.lines)]
@@ -102,7 +105,7 @@ def _summary(changes: Sequence[Change]) -> Iterator[str]:
     yield from ("", "| | entry | what | drift |", "|---|---|---|---|")
     for c in changes:
         old = f"{code(c.old_path, 100)} → " if c.old_path else ""
-        parts = [f"{c.type} {figures.sizes(c)}", _tally(c), *figures.remarks(c)]
+        parts = [f"{c.type} {figures.sizes(c)}".rstrip(), _tally(c), *figures.remarks(c)]
         said = ", ".join(prose(part) for part in parts if part)
         drift = f"{_MARKS[c.verdict.verdict]} {c.verdict.verdict}" if c.verdict else ""
         yield f"| {figures.SIGNS[c.what]} | {old}{code(c.path, 100)} | {said} | {drift} |"
@@ -131,6 +134,8 @@ def _entry(c: Change, limits: Limits) -> Iterator[str]:
         yield from _schema(c.table.schema, limits)
     if found:
         yield from _drift(found, limits)
+    if c.table and c.row_changes is None:
+        yield from ("", "Rows are not compared without `--rows N`.")
     if c.row_changes:
         renamed = {s.new: s.old for s in c.table.schema if s.what == "renamed"} if c.table else {}
         yield from _rows(c.row_changes, renamed, limits)

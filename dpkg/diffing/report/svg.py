@@ -143,13 +143,13 @@ class Pair(NamedTuple):
 
 def pairs(column: ColumnDrift) -> list[Pair]:
     """The categories of a column: numbers in their order, texts by how often they occur; and all others."""
-    found = column.categories or _of_one(column)
+    found = figures.categories(column)
     present = [s.rows - s.nulls - s.nans or 1 if s else None for s in (column.old, column.new)]
     had, has = present
     shown = sorted(found, key=lambda c: -max(c.old / (had or 1), c.new / (has or 1)))[:CATEGORIES]
     if all(isinstance(c.value, int | float) for c in shown):
         shown.sort(key=_value)
-    out = [Pair(figures.spelt(c.value, 32), had and c.old / had, has and c.new / has) for c in shown]
+    out = [Pair(figures.spelt(c.value), had and c.old / had, has and c.new / has) for c in shown]
     others = Pair(
         "all others",
         had and max(0.0, 1 - sum(p.old or 0 for p in out)),
@@ -157,16 +157,6 @@ def pairs(column: ColumnDrift) -> list[Pair]:
         rest=True,
     )
     return [*out, others] if out and others.most > 1e-9 else out
-
-
-def _of_one(column: ColumnDrift) -> Sequence[Category]:
-    """The values of a column that is on one side only, where they are few."""
-    from dpkg.drift.columns import Category
-
-    side = column.new or column.old
-    if (column.old and column.new) or side is None or side.top_error or side.distinct != len(side.top):
-        return ()
-    return [Category(t.value, t.count if column.old else 0, t.count if column.new else 0) for t in side.top]
 
 
 def _value(c: Category) -> float:
