@@ -129,7 +129,9 @@ def _categories(column: ColumnDrift, pairs: Sequence[svg.Pair]) -> str:
     for p in pairs:
         shares = "".join(f'<td class="num">{figures.percent(s)}</td>' for s in (p.old, p.new) if s is not None)
         rest = ' class="rest"' if p.rest else ""
-        rows.append(f'<tr{rest}><th scope="row">{named(p.name)}</th><td>{"" if p.rest else svg.bars(p, top)}</td>{shares}</tr>')
+        rows.append(
+            f'<tr{rest}><th scope="row">{named(p.name)}</th><td>{"" if p.rest else svg.bars(p, top)}</td>{shares}</tr>'
+        )
     heads = "".join(f'<th scope="col" class="num">{name}</th>' for _, name in sides)
     key = f"{_OLD} {_NEW}" if len(sides) == 2 else ""
     return (

@@ -82,8 +82,8 @@ def _all(
     package, a, b = figures.title(old, new)
     name = f"{code(package)}: " if package else ""
     yield f"{name}{code(a)} → {code(b)}" + (f", {figures.totals(changes)}" if changes else "")
-    if left := unmeasured(changes) if verdict else []:
-        yield from ("", f"The drift of {count(len(left), 'table')} is not measured without `--drift`.")
+    if unknown := unmeasured(changes) if verdict else []:
+        yield from ("", f"The drift of {count(len(unknown), 'table')} is not measured without `--drift`.")
     if changes:
         yield from _summary(changes[: limits.entries])
     more = [c for c in changes if c.table or c.drift or (c.blob and c.blob.lines)]
