@@ -36,8 +36,8 @@ COMMAND = Command(
         Opt("-n --max-count", "at most N of these", int, "N"),
         STORE,
     ),
-    epilog="VALUE is written as in CSV: nothing is null, \"\" the empty text. In a table without a key the columns that are named choose\n"
-    "the rows; of each that is there the commit is shown in which it appeared last.",
+    epilog="VALUE is written as in CSV: nothing is null, \"\" the empty text. In a table without a key the columns\n"
+    "that are named choose the rows; of each that is there the commit is shown in which it appeared last.",
     details="The history is that of first parents, from the revision on. A row counts as changed where a value differs in a column that "
     "both versions have, as it would be in the newer type, or where a new column is not null in it. Columns that seem renamed are "
     "followed, and a table that came to its path as it was.\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ _SAMPLE = 1024
 _BUCKET = np.uint64(50)  # hashes by their first 14 bits
 _DENSE = 1 << 16  # integers in a range of this are counted rather than sorted
 _PLAIN_DECIMAL = 18  # digits of a decimal that fit an int64
+GROUP_ROWS = 1 << 16
 _LISTS = ("list", "fixed_list", "map")
 
 
@@ -57,15 +58,22 @@ def profile(parts: Sequence[Part], schema: Schema) -> list[ColumnProfile]:
 def of_batches(batches: Iterable[list[pa.Array]], schema: Schema) -> list[ColumnProfile]:
     """The profiles of the columns of a table that is not stored, from batches of its plain columns."""
     gathering, points = Gathering(), points_of(len(schema.types))
-    for columns in batches:
-        if columns and len(columns[0]):
-            gathering.add(
-                [
-                    _profile(a, t.storage, [s], points)
-                    for a, t, s in zip(columns, schema.types, stats_row(columns, schema), strict=True)
-                ]
-            )
+    for columns in _grouped(batches):
+        typed = zip(columns, schema.types, stats_row(columns, schema), strict=True)
+        gathering.add([_profile(array, t.storage, [stats], points) for array, t, stats in typed])
     return gathering.finish() or [ColumnProfile(0, 0) for _ in schema.names]
+
+
+def _grouped(batches: Iterable[list[pa.Array]]) -> Iterator[list[pa.Array]]:
+    """Batches of at least 65,536 rows, but the last: few, as each profile that is merged adds an error."""
+    held: list[list[pa.Array]] = []
+    for columns in batches:
+        held += [columns] if columns and len(columns[0]) else []
+        if sum(len(c[0]) for c in held) >= GROUP_ROWS:
+            yield [pa.concat_arrays(arrays) for arrays in zip(*held, strict=True)]
+            held = []
+    if held:
+        yield [pa.concat_arrays(arrays) for arrays in zip(*held, strict=True)]
 
 
 def _profile(array: pa.Array, t: Type, stats: Sequence[dict[str, Any]], points: int) -> ColumnProfile:

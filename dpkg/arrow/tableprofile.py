@@ -8,13 +8,12 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Protocol
 
-from dpkg.arrow.profile import Part, profile
+from dpkg.arrow.profile import GROUP_ROWS, Part, profile
 from dpkg.arrow.schema import Schema
 from dpkg.objects.node import FragmentEntry
 from dpkg.sketches.column import ColumnProfile, Gathering
 
 # How many fragments are looked at together: each look at a column has its price, each group waits in memory.
-GROUP_ROWS = 1 << 16
 GROUP_BYTES, COLUMN_BYTES, MOST_BYTES = 32 << 20, 64 << 10, 128 << 20
 RUN_ROWS, _ENDS = 1 << 16, "0123"  # a run of fragments has so many rows at least, and ends where an oid begins thus
 SMALL = 128 << 10  # row bytes of a leaf; of one with fewer nothing is stored, as its rows are read as quickly

@@ -211,6 +211,7 @@ PRINTS = {
     "verify-pack": ["-v", "a.pack"],
     "commit-tree": ["acme/sales", "-m", "x"],
     "check": ["file.build.yml"],
+    "blame": ["acme/sales/transactions", "-k", "id=2"],
     "review": ["accept", "acme/sales"],
 }
 # These print too: they change something first, or read standard input.
