@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dpkg.errors import NotFound
-from dpkg.index.reader import check_depth, differing, lookup, tree_entries
+from dpkg.index.reader import check_depth, differing, entry_at, tree_entries
 from dpkg.objects.node import FRAGMENTS, TREE, FragmentEntry, TreeEntry
 from dpkg.objects.schemadiff import ColumnChange, diff_schemas
 from dpkg.objects.table import Table
@@ -211,16 +210,8 @@ def tree_pairs(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid, prefix: str = "", recursi
 
 
 def pairs_at(odb_a: Odb, a: Oid, odb_b: Odb, b: Oid, path: str) -> Iterator[Pair]:
-    """As `tree_pairs`, of what is at a path of both trees. Raises NotFound if it is in neither."""
-    found: list[TreeEntry | None] = []
-    for odb, tree in ((odb_a, a), (odb_b, b)):
-        try:
-            found.append(lookup(odb, tree, path))
-        except NotFound:
-            if found == [None]:
-                raise
-            found.append(None)
-    yield from entry_pairs(odb_a, found[0], odb_b, found[1], path)
+    """As `tree_pairs`, of what is at a path of both trees; nothing where it is in neither."""
+    yield from entry_pairs(odb_a, entry_at(odb_a, a, path), odb_b, entry_at(odb_b, b, path), path)
 
 
 def all_pairs(odb: Odb, tree: Oid) -> Iterator[Pair]:

@@ -12,7 +12,7 @@ from dpkg.checks.report import settled
 from dpkg.checks.running import ROWS, Before, BrokenRow, Result, Setting, check_table
 from dpkg.checks.tables import Part, SourceTables, StoredTables, profiled
 from dpkg.compiler.compile import opened
-from dpkg.errors import CheckFailed, NotFound
+from dpkg.errors import CheckFailed
 from dpkg.odb import Odb
 from dpkg.store.memory import MemoryBackend
 
@@ -63,15 +63,10 @@ def before_in(odb: Odb, tree: Oid | None) -> Earlier:
 
     def before(path: str) -> Before | None:
         from dpkg import tables
-        from dpkg.index import lookup
+        from dpkg.index import entry_at
 
-        if tree is None:
-            return None
-        try:
-            entry = lookup(odb, tree, path)
-        except NotFound:
-            return None
-        if entry.type != "table":
+        entry = None if tree is None else entry_at(odb, tree, path)
+        if entry is None or entry.type != "table":
             return None
         table = tables.read_table_object(odb, entry.oid)
         return Before(tables.schema_of(table), table.rows, lambda: profiled(odb, entry.oid))

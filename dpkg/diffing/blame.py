@@ -20,15 +20,14 @@ from dpkg.arrow.values import column_digest
 from dpkg.comparing import tree_pairs
 from dpkg.diffing.columns import Column, find_renamed, matched
 from dpkg.errors import Usage
-from dpkg.index import find
-from dpkg.index import lookup as entry_at
+from dpkg.index import entry_at
+from dpkg.index import lookup as named_entry
 from dpkg.index.reader import differing
 from dpkg.objects.node import FRAGMENTS, FragmentEntry, Node
 
 if TYPE_CHECKING:
     from dpkg.arrow.schema import Schema
     from dpkg.objects.commit import Commit
-    from dpkg.objects.node import TreeEntry
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
     from dpkg.oid import Oid
@@ -139,7 +138,7 @@ class Blame:
     ) -> None:
         """`alone`: the commits before are not here. Raises NotFound, Usage."""
         self.repository, self.odb, self.start, self.path, self.alone = repository, repository.odb, commit, path, alone
-        entry = entry_at(self.odb, repository.commit(commit).tree, path)
+        entry = named_entry(self.odb, repository.commit(commit).tree, path)
         if entry.type != "table":
             raise Usage(f"'{path}' is a {entry.type}, and rows are of tables", f"see 'dpk log PACKAGE -p {path}'")
         table = tables.read_table_object(self.odb, entry.oid)
@@ -181,10 +180,10 @@ class Blame:
         """The table in the tree before, and its path there; the same version where it is the same table."""
         if tree == old_tree:
             return now, path
-        entry = _entry(self.odb, old_tree, path)
+        entry = entry_at(self.odb, old_tree, path)
         if entry is None and now.table is not None:
             path = _renamed(self.odb, old_tree, tree, now.table, path) or path
-            entry = _entry(self.odb, old_tree, path)
+            entry = entry_at(self.odb, old_tree, path)
         if entry is None or entry.type != "table":
             return (Version(None, now.wanted, {}) if now.table is not None else now), path
         if now.table is not None and entry.oid == now.table.oid:
@@ -263,18 +262,6 @@ def _apart(odb: Odb, old: Table, new: Table) -> tuple[Counter[Oid], Counter[Oid]
     left, right = differing(odb, old.fragments, odb, new.fragments, FRAGMENTS)
     had, has = (Counter(e.oid for n in nodes for e in n.entries) for nodes in (left, right))
     return had - has, has - had, left
-
-
-def _entry(odb: Odb, tree: Oid, path: str) -> TreeEntry | None:
-    """The entry at a path, or None. (As `lookup` has it, but what is missing of the store is an error.)"""
-    entry: TreeEntry | None = None
-    for name in path.split("/"):
-        if entry is not None and entry.type != "tree":
-            return None
-        entry = find(odb, tree if entry is None else entry.oid, name)
-        if entry is None:
-            return None
-    return entry
 
 
 def _renamed(odb: Odb, old_tree: Oid, tree: Oid, table: Table, path: str) -> str | None:

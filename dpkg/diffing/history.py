@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from dpkg.comparing import Change, Pair, all_pairs, apart, diff_pairs, pairs_at, tree_pairs
 from dpkg.diffing.review import review
-from dpkg.errors import NotFound
 
 if TYPE_CHECKING:
     from dpkg.odb import Odb
@@ -38,7 +37,4 @@ def _below(path: str, paths: Sequence[str]) -> bool:
 def _pairs(odb: Odb, a: Oid, b: Oid, paths: Sequence[str]) -> Iterator[Pair]:
     """Nothing of a path that neither tree has: it is not of every commit."""
     for path in paths:
-        try:
-            yield from pairs_at(odb, a, odb, b, path)
-        except NotFound:
-            continue
+        yield from pairs_at(odb, a, odb, b, path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dpkg.comparing import Pair, apart, diff_pairs, entry_pairs, pairs_at, tree_pairs
 from dpkg.errors import Format, NotFound, Usage
-from dpkg.index.reader import lookup
+from dpkg.index.reader import entry_at, lookup
 from dpkg.names import Expr, is_path, is_range, parse_expr, parse_range
 from dpkg.objects.node import TreeEntry
 from dpkg.repository import Repository
@@ -103,6 +103,9 @@ class Sides:
         wanted = self.limits()
         if not wanted:
             return tree_pairs(odb_a, a.tophash, odb_b, b.tophash)
+        for p in wanted:
+            if entry_at(odb_a, a.tophash, p) is None:
+                lookup(odb_b, b.tophash, p)  # which raises where it is in neither
         return (pair for p in apart(wanted) for pair in pairs_at(odb_a, a.tophash, odb_b, b.tophash, p))
 
     def _entries(self) -> Iterator[Pair]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from dpkg.command import count
 from dpkg.drift import chance
 from dpkg.errors import Usage, did_you_mean
 
@@ -113,10 +114,11 @@ class TableVerdict:
         for f in self.findings:
             if f.verdict == self.verdict:
                 return f.reason
-        return next(
-            (f"{c.column}: {c.findings[0].reason}" for c in self.columns if c.findings and c.verdict == self.verdict),
-            "",
-        )
+        worst = [c for c in self.columns if c.findings and c.verdict == self.verdict]
+        if not worst:
+            return ""
+        more = f", and {count(len(worst) - 1, 'more column')}" if len(worst) > 1 else ""
+        return f"{worst[0].column}: {worst[0].findings[0].reason}{more}"
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ def judge_package(
         return PackageVerdict("none", "no drift")
     worst = findings[0]
     more = sum(f.verdict == worst.verdict for f in findings) - 1
-    rest = f"; and {more} more {'table' if more == 1 else 'tables'}" if more else ""
+    rest = f"; and {count(more, 'more table')}" if more else ""
     return PackageVerdict(worst.verdict, f"{worst.verdict} drift in {worst.reason}{rest}")
 
 

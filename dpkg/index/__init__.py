@@ -4,6 +4,7 @@ from dpkg.index.builder import IndexBuilder, build_tree
 from dpkg.index.reader import (
     child,
     differing,
+    entry_at,
     find,
     fragment_entries,
     leaves,
@@ -19,6 +20,7 @@ __all__ = [
     "build_tree",
     "child",
     "differing",
+    "entry_at",
     "find",
     "fragment_entries",
     "leaves",

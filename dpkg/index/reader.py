@@ -84,6 +84,18 @@ def find(odb: Odb, root: Oid, name: str) -> TreeEntry | None:
         node = child(odb, node, entry)
 
 
+def entry_at(odb: Odb, root: Oid, path: str) -> TreeEntry | None:
+    """The entry at a path below a tree, or None; what is missing of the store is an error. Raises NotFound, Corrupt."""
+    entry: TreeEntry | None = None
+    for name in (p for p in path.split("/") if p):
+        if entry is not None and entry.type != "tree":
+            return None
+        entry = find(odb, root if entry is None else entry.oid, name)
+        if entry is None:
+            return None
+    return entry
+
+
 def lookup(odb: Odb, root: Oid, path: str) -> TreeEntry:
     """The entry at a path of `/`-joined names below a tree. Raises NotFound, naming what is there instead."""
     from difflib import get_close_matches
