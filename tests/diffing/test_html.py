@@ -174,6 +174,7 @@ def test_what_is_said() -> None:
     titles = [data for tag, data in found.texts if tag == "title"]
     assert titles[0] == "acme/sales v1 → v2: Major drift"
     assert "Histogram of amount" in titles
+    assert {"Histogram of other, old", "Histogram of characters of other, new"} <= set(titles)  # numbers, and texts
     assert any(re.fullmatch(r"above [\d.,]+: [\d.]+\xa0% → [\d.]+\xa0%", t) for t in titles)
 
 
@@ -222,7 +223,7 @@ def test_what_is_too_much_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) 
 
 def test_figures() -> None:
     assert figures.span(86400 * 4.25) == "4.25 days"
-    assert figures.span(0.002) == "2 ms"
+    assert [figures.span(s) for s in (0, 0.002, -3e-6)] == ["0 s", "2 ms", "-3 µs"]
     assert figures.percent(0.99999) == "99.9\xa0%"
     assert [figures.percent(x) for x in (0, 1, 1e-9, 0.123456)] == ["0\xa0%", "100\xa0%", "<0.01\xa0%", "12.3\xa0%"]
     assert figures.moments(["2026-01-01T00:00:00", "2026-01-02T00:00:00.000"]) == 10

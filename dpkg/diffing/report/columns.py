@@ -166,11 +166,17 @@ def _figures(column: ColumnDrift) -> str:
             rows.append(
                 f'<tr class="sub"><th scope="colgroup" colspan="{1 + len(names)}">number of {escape(of)}</th></tr>'
             )
-        cells = "".join(f'<td class="num">{escape(getattr(r, name))}</td>' for name in names)
+        cells = "".join(f'<td class="num">{_whole_days(escape(getattr(r, name)))}</td>' for name in names)
         alike = ' class="quiet"' if r.alike else ""
         rows.append(f'<tr{alike}><th scope="row">{escape(r.name)}</th>{cells}</tr>')
     head = "".join(f'<th scope="col" class="num">{name}</th>' for name in names)
     return f'<table class="figures"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _whole_days(text: str) -> str:
+    """A time that on a phone is broken before its hours, and not within its date."""
+    day, space, hours = text.partition(" ")
+    return f'<span class="n">{day}</span> {hours}' if space and day[4:5] == day[7:8] == "-" else text
 
 
 def _table(found: Sequence[Looked], title: str, open: bool, sparks: int) -> Iterator[str]:

@@ -233,6 +233,8 @@ def at(value: Any, most: int) -> str:
 
 def span(seconds: float) -> str:
     """A length of time: `4.21 days`."""
+    if not seconds:
+        return "0 s"
     unit, name = next(((u, n) for u, n in _DURATIONS if abs(seconds) >= u), (1e-6, "µs"))
     return f"{seconds / unit:,.3g} {name}"
 
