@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from reviewed import NEW, OLD, drifted, everything, hostile, table, verdict
 
-from dpkg.comparing import Change
-from dpkg.diffing.report import figures, html
+from dpkg.comparing import Change, RowChange, RowChanges
+from dpkg.diffing.report import figures, html, markdown
 
 VOID = {"meta", "br"}
 DAY = 86400 * 10**6
@@ -187,6 +187,17 @@ def test_columns_that_drifted_come_first_and_are_open() -> None:
     assert all("open" in a for a in details)
     (quiet,) = [a for tag, a in found.elements if tag == "details" and a.get("class") == "others"]
     assert "open" not in quiet
+
+
+def test_long_texts_are_shown_where_they_differ() -> None:
+    long = "x" * 5000
+    head = RowChange("changed", 0, 0, ("t",), {"id": 1, "t": f"{long}old{long}"}, {"id": 1, "t": f"{long}new{long}"})
+    change = table("t", None, RowChanges(0, 0, 1, 0, {"t": 1}, (head,)))
+    assert re.search("…x+oldx.*…x+newx", page([change]).text)
+    assert any(
+        re.fullmatch(r"\| 1 \| 1 \| `t` \| `…x+oldx.*` \| `…x+newx.*` \|", s)
+        for s in markdown.lines(OLD, NEW, [change])
+    )
 
 
 def test_the_same_and_what_was_not_looked_at() -> None:

@@ -13,6 +13,7 @@ from dpkg.command import count, shorten
 from dpkg.diffing.drifted import unmeasured
 from dpkg.diffing.report import columns, figures
 from dpkg.diffing.report.parts import MARKS, badge, box, named, sign
+from dpkg.diffing.shown import apart
 
 if TYPE_CHECKING:
     from dpkg.comparing import BlobChange, Change, RowChange, RowChanges, TableChange
@@ -239,10 +240,10 @@ def _cells(rows: Sequence[RowChange], was: dict[str, str]) -> Iterator[str]:
     )
     for r in rows:
         old, new = r.old or {}, r.new or {}
+        pairs = ((n, apart(old.get(was.get(n, n)), new.get(n))) for n in r.cells[:CELLS])
         lines = [
-            f'<th scope="row">{named(n)}</th><td><div><del>{_said(old.get(was.get(n, n)))}</del>'
-            f'<span class="hidden"> → </span><ins>{_said(new.get(n))}</ins></div></td>'
-            for n in r.cells[:CELLS]
+            f'<th scope="row">{named(n)}</th><td><div><del>{_said(x)}</del><span class="hidden"> → </span><ins>{_said(y)}</ins></div></td>'
+            for n, (x, y) in pairs
         ]
         if len(r.cells) > CELLS:
             lines.append(f'<td colspan="2" class="quiet">… {len(r.cells) - CELLS:,} more cells</td>')

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dpkg.command import count
 from dpkg.diffing.drifted import unmeasured
 from dpkg.diffing.report import figures
+from dpkg.diffing.shown import apart
 
 if TYPE_CHECKING:
     from dpkg.comparing import BlobChange, Change, RowChange, RowChanges
@@ -194,7 +195,7 @@ def _rows(r: RowChanges, was: dict[str, str], limits: Limits) -> Iterator[str]:
         old, new = x.old or {}, x.new or {}
         place = f"{_place(x)} | {''.join(f'{_value(new.get(n), limits)} | ' for n in by)}"
         for n in x.cells[: max(_CELLS, limits.rows)]:
-            values = _value(old.get(was.get(n, n)), limits), _value(new.get(n), limits)
+            values = [_value(v, limits) for v in apart(old.get(was.get(n, n)), new.get(n), limits.width)]
             yield f"| {place}{code(n)} | {values[0]} | {values[1]} |"
             place = "| " * (len(by) + 1)
         if len(x.cells) > max(_CELLS, limits.rows):
