@@ -149,7 +149,7 @@ def test_schemas() -> None:
         ("e", "none", []),
         ("d", "major", ["the column is gone"]),
     ]
-    assert (found.verdict, found.reason) == ("major", "b: type int64 → utf8")
+    assert (found.verdict, found.reason) == ("major", "b: type int64 → utf8, and 1 more column")
     assert [f.reason for f in found.findings] == ["key a → none"]
     strict = judge(table, by=thresholds({"added": "major", "removed": "none", "incomparable": "none"}))
     assert [c.verdict for c in strict.columns] == ["moderate", "none", "moderate", "major", "none"]
