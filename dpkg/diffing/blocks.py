@@ -63,9 +63,8 @@ def changes(block: Block, bad: Any, differing: Any) -> tuple[Any, Any, Any, Any]
     """
     i, j = block.pairs
     good = np.flatnonzero(~bad)
-    gone = np.setdiff1d(np.arange(*block.old_rows), i[good], assume_unique=True)
-    came = np.setdiff1d(np.arange(*block.new_rows), j[good], assume_unique=True)
-    at = np.intersect1d(differing.astype(np.int64), good, assume_unique=True)
+    gone, came = _others(*block.old_rows, i[good]), _others(*block.new_rows, j[good])
+    at = differing[~bad[differing]]
     none = [np.full(len(x), -1, np.int64) for x in (gone, came)]
     kinds = np.repeat([REMOVED, ADDED, CHANGED], [len(gone), len(came), len(at)])
     old_rows, new_rows = np.concatenate([gone, none[1], i[at]]), np.concatenate([none[0], came, j[at]])
@@ -73,3 +72,10 @@ def changes(block: Block, bad: Any, differing: Any) -> tuple[Any, Any, Any, Any]
     gap = np.concatenate([np.searchsorted(i[good], gone), np.searchsorted(j[good], came), np.searchsorted(good, at)])
     order = np.lexsort((kinds, gap))  # stable: within a gap and a kind they ascend
     return kinds[order], old_rows[order], new_rows[order], which[order]
+
+
+def _others(start: int, stop: int, rows: Any) -> Any:
+    """The rows of a range that are not among some of it."""
+    others = np.ones(stop - start, bool)
+    others[rows - start] = False
+    return np.flatnonzero(others) + start

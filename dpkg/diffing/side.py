@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dpkg.odb import Odb
     from dpkg.oid import Oid
 
-HELD = 4  # readers of fragments that are kept
+HELD = 32  # readers of fragments that are kept
 HELD_BYTES = 96 << 20  # of columns that are kept
 
 
