@@ -54,7 +54,8 @@ class Digests:
             held.clear()
             part = (digests >> np.uint64(64 - PARTS_BITS)).astype(np.uint8)  # which is sorted quickly
             order = np.argsort(part, kind="stable")
-            pairs = np.stack([digests, places.astype(np.uint64)], axis=1)[order]
+            pairs = np.empty((len(order), 2), np.uint64)  # column by column: gathering rows of two takes twice as long
+            pairs[:, 0], pairs[:, 1] = digests[order], places[order]
             ends = np.cumsum(np.bincount(part, minlength=1 << PARTS_BITS))
             for n, some in enumerate(np.split(pairs, ends[:-1])):
                 if len(some):
