@@ -69,14 +69,21 @@ def refuse_terminal(format: str) -> None:
 
 
 def write_whole(path: str, chunks: Iterable[bytes]) -> None:
-    """Write a file, which is there when it is whole, in place of what was there. Raises Storage."""
-    part = f"{path}.{os.getpid()}.part"
+    """Write a file, which is there when it is whole, in place of what was there. Raises Storage.
+
+    Where a link is, the file that it names; what is no file, as a pipe or /dev/stdout, is written to as it is.
+    """
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "wb") as file:
+                file.writelines(chunks)
+            return
+        target = os.path.realpath(path)
+        part = f"{target}.{os.getpid()}.part"
         try:
             with open(part, "wb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
-            os.replace(part, path)
+                file.writelines(chunks)
+            os.replace(part, target)
         except BaseException:
             with suppress(OSError):
                 os.remove(part)

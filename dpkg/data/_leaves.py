@@ -140,19 +140,10 @@ class Blob(Node):
         return self._repository.odb.open_blob(self.oid)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file to `path`, which appears whole or not at all."""
-        from contextlib import suppress
+        """Write the file to `path`, which appears whole or not at all. Raises Storage."""
+        from dpkg.rowstream import write_whole
 
-        target = os.fspath(path)
-        part = f"{target}.{os.getpid()}.part"
-        try:
-            with open(part, "wb") as out:
-                out.writelines(self.chunks())
-            os.replace(part, target)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(part)
-            raise
+        write_whole(os.fspath(path), self.chunks())
 
     def __call__(self) -> bytes:
         """All bytes."""

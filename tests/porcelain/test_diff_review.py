@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -311,3 +312,23 @@ def test_drift_that_a_pipeline_stops_at(dpk: Callable[..., Any], store: Any) -> 
     found = dpk("diff", "acme/shop", "--json").json
     assert found["verdict"]["verdict"] == found["changes"][0]["verdict"]["verdict"] == "major"
     assert found["changes"][0]["drift"]["columns"][1]["distances"][0]["ks"]["value"] == 1.0
+
+
+def test_a_report_goes_where_it_is_sent(dpk: Callable[..., Any], shop: Any) -> None:
+    """Through a link, and into what is no file: this stays what it is."""
+    page = dpk("diff", "acme/shop", "--markdown").out
+    Path("file.md").write_text("before")
+    Path("link.md").symlink_to("file.md")
+    dpk("diff", "acme/shop", "--markdown", "-o", "link.md")
+    assert Path("link.md").is_symlink()
+    assert Path("file.md").read_text() == page
+    os.mkfifo("pipe")
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(Path("pipe").read_text()))
+    reader.start()
+    dpk("diff", "acme/shop", "--markdown", "-o", "pipe")
+    reader.join()
+    assert read == [page]
+    assert Path("pipe").is_fifo()
+    Path("folder").mkdir()
+    assert "folder" in dpk("diff", "acme/shop", "--markdown", "-o", "folder", code=8).err
