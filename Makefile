@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
-WORKERS ?= 2
+# Of pytest: one more than cores, as tests wait for servers and disks.
+WORKERS ?= 3
 
 .PHONY: help demo test test-long test-oldest test-wheel test-big-endian lint format bench bench-peers clean
 

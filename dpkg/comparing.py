@@ -82,6 +82,16 @@ class BlobChange:
 
 
 @dataclass(frozen=True)
+class MetadataChange:
+    """A member of an entry's user metadata that came, went or changed; null where it is not there."""
+
+    what: str  # added, removed or changed
+    name: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
 class Change:
     """One name that differs. Rows and bytes are those of the whole entry, before and after."""
 
@@ -102,6 +112,9 @@ class Change:
     blob: BlobChange | None = None
     drift: TableDrift | None = None  # of its columns, where profiles of both versions are there, or were made
     verdict: TableVerdict | None = None  # on the drift
+    old_meta: Oid | None = None  # the blobs of its user metadata
+    new_meta: Oid | None = None
+    metadata_changes: tuple[MetadataChange, ...] = ()  # what of that, where it was looked at
 
 
 Pair = tuple[str, TreeEntry | None, TreeEntry | None]
@@ -166,6 +179,8 @@ def _one(what: str, path: str, old: TreeEntry | None, new: TreeEntry | None, old
         old.bytes if old else 0,
         new.bytes if new else 0,
         old is not None and new is not None and old.meta != new.meta,
+        old_meta=old.meta if old else None,
+        new_meta=new.meta if new else None,
     )
 
 
@@ -187,6 +202,8 @@ def _change(odb_a: Odb, odb_b: Odb, path: str, old: TreeEntry, new: TreeEntry) -
         new.bytes,
         old.meta != new.meta,
         table,
+        old_meta=old.meta,
+        new_meta=new.meta,
     )
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dpkg.comparing import CHANGED, Change, RowChange, RowChanges
-from dpkg.errors import Usage
+from dpkg.comparing import CHANGED, Change, MetadataChange, RowChange, RowChanges
+from dpkg.errors import Corrupt, Usage
 from dpkg.odb import is_remote
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dpkg.drift.verdicts import Verdict
     from dpkg.objects.table import Table
     from dpkg.odb import Odb
+    from dpkg.oid import Oid
 
 CHEAP = 64 << 20  # row bytes of fragments, of all tables of a diff together, that are read unasked: about half a second
 ROWS, LINES = 5, 40  # of each table and each text that are shown unasked
@@ -64,6 +65,8 @@ def _cheap(changes: list[Change]) -> set[str]:
 def _looked(
     odb_a: Odb, odb_b: Odb, change: Change, count: bool, blobs: bool, most: int | None, asked: bool, key: Sequence[str]
 ) -> Change:
+    if change.metadata and (blobs or asked):
+        change = replace(change, metadata_changes=tuple(_metadata(odb_a, odb_b, change)))
     if change.what != CHANGED or change.old_oid == change.new_oid or change.old_oid is None or change.new_oid is None:
         return change
     if change.type == change.old_type == "blob" and blobs:
@@ -76,6 +79,29 @@ def _looked(
     diff = open_diff(odb_a, odb_b, change, key)
     rows = count_rows(diff, most if asked else ROWS)
     return replace(change, table=replace(change.table, schema=diff.columns), row_changes=rows)
+
+
+def _metadata(odb_a: Odb, odb_b: Odb, change: Change) -> Iterator[MetadataChange]:
+    """What of the user metadata of an entry is other than it was."""
+    old, new = _members(odb_a, change.old_meta), _members(odb_b, change.new_meta)
+    for name in dict.fromkeys((*old, *new)):
+        if name not in old:
+            yield MetadataChange("added", name, None, new[name])
+        elif name not in new:
+            yield MetadataChange("removed", name, old[name], None)
+        elif old[name] != new[name]:
+            yield MetadataChange("changed", name, old[name], new[name])
+
+
+def _members(odb: Odb, oid: Oid | None) -> dict[str, Any]:
+    """The members of user metadata; of any other JSON one without a name. Raises Corrupt."""
+    import json
+
+    try:
+        found = json.loads(odb.read(oid, "blob")) if oid else {}
+    except ValueError:
+        raise Corrupt(f"the metadata {oid} is no JSON", "build the package again") from None
+    return found if isinstance(found, dict) else {"": found}
 
 
 def open_diff(odb_a: Odb, odb_b: Odb, change: Change, key: Sequence[str] = ()) -> RowDiff | ByKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dpkg.command import Line, Part, Shown
-    from dpkg.comparing import BlobChange, Change, RowChange, RowChanges, TableChange
+    from dpkg.comparing import BlobChange, Change, MetadataChange, RowChange, RowChanges, TableChange
 
 _STYLE = {"added": ("green", "+"), "removed": ("red", "-"), "changed": ("yellow", "~"), "renamed": ("blue", ">")}
 _COLUMN = {**_STYLE, "retyped": ("yellow", "~"), "moved": ("yellow", "~")}
@@ -79,11 +80,22 @@ def _change(c: Change) -> Iterator[Shown]:
     said = ", ".join([*_said(c), *(["metadata changed"] if c.metadata else [])])
     named = [(style, path) for path in paths]
     yield from grid([((style, f"{sign} {c.type:<5}"), *named, said)], give=range(1, 1 + len(named)))
+    yield from _metadata(c.metadata_changes)
     if c.table:
         yield from _table(c.table)
         yield from _rows(c.row_changes, c.table)
     if c.blob:
         yield from _lines(c.blob)
+
+
+def _metadata(changes: Sequence[MetadataChange]) -> Iterator[Shown]:
+    rows: list[tuple[Part, ...]] = []
+    for m in changes:
+        style, sign = _STYLE[m.what]
+        old, new = (cell(json.dumps(v, ensure_ascii=False), _LONG) for v in (m.old, m.new))
+        said = f"{old} → {new}" if m.what == "changed" else old if m.what == "removed" else new
+        rows.append(((style, f"{_INDENT}{sign} metadata {elide(m.name, CELL)}"), said))
+    yield from grid(rows, give="1")
 
 
 def _said(c: Change) -> Iterator[str]:

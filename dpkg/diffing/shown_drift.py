@@ -28,7 +28,7 @@ def judged(verdict: PackageVerdict | None, changes: Sequence[Change]) -> Iterato
 
     left = unmeasured(changes)
     if verdict is not None and (left or any(c.verdict for c in changes) or verdict.verdict != "none"):
-        yield ((STYLE[verdict.verdict], verdict.line),)
+        yield Grid([((STYLE[verdict.verdict], verdict.line),)], give=frozenset((0,)), short=cut)
     if left:
         yield (("dim", f"the drift of {count(len(left), 'table')} is not measured without --drift"),)
 

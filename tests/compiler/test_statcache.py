@@ -361,7 +361,7 @@ ROUNDS = st.lists(
 
 @pytest.mark.spec("STO-24")
 @given(ROUNDS)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=18, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_the_tophash_is_that_of_a_build_that_reads_everything(rounds: Any) -> None:
     with TemporaryDirectory() as folder:
         root, store = Path(folder, "src"), str(Path(folder, "store"))

@@ -18,9 +18,9 @@ OTHERS = [kind for kind in KINDS if kind != "kills"]
 def turns(kind: str, n: int) -> list[str]:
     """The faults that are tried at the n-th operation."""
     if kind == "memory":
-        return ["kills", *([OTHERS[n // 2 % len(OTHERS)]] if n % 2 else [])]
+        return ["kills", *([] if n % 4 else [OTHERS[n // 4 % len(OTHERS)]])]
     if kind == "local":
-        return [] if n % 3 else [KINDS[n // 3 % len(KINDS)]]
+        return [] if n % 5 else [KINDS[n // 5 % len(KINDS)]]
     return list(KINDS)
 
 
@@ -29,7 +29,7 @@ def turns(kind: str, n: int) -> list[str]:
 @pytest.mark.parametrize("kind", ["memory", "local", pytest.param("all", marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_disturbed_at_every_operation(name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In memory: killed at each operation; the other faults take turns at each second. In a folder: all take turns at each third."""
+    """In memory: killed at each operation; the other faults take turns at each fourth. In a folder: all take turns at each fifth."""
     for place in ("memory", "local") if kind == "all" else (kind,):
         world, command = World(place, tmp_path / place, monkeypatch), COMMANDS[name]
         command.before(world)

@@ -270,8 +270,8 @@ class Folders(Histories):
 @pytest.mark.parametrize(
     ("machine", "schedules"),
     [
-        (Histories, 50),
-        (Folders, 12),
+        (Histories, 36),
+        (Folders, 9),
         *(pytest.param(Histories, 2500 + i, marks=pytest.mark.long) for i in range(4)),  # a seed each
         pytest.param(Folders, 1000, marks=pytest.mark.long),
     ],

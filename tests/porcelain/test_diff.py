@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +129,7 @@ def test_text(dpk: Callable[..., Any], store: Any) -> None:
         "    \\ No newline at end of file",
         "- table  gone  2 rows, 18 B",
         "~ blob   m  metadata changed",
+        "    ~ metadata n  1 → 2",
         "> blob   o  → p",
         "~ table  t  1 → 2 rows (+1)",
         "    + column x  utf8",
@@ -140,6 +142,8 @@ def test_text(dpk: Callable[..., Any], store: Any) -> None:
     ]
     totals = "1 added, 1 removed, 3 changed, 1 renamed"
     assert lines[-3:] == ["", totals, "major drift in gone: the table is gone"]
+    dpk("diff", "acme/d", "--html", "page.html")
+    assert "<h3>Metadata</h3>" in Path("page.html").read_text()
 
 
 def test_equal(dpk: Callable[..., Any], store: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from dpkg.histograms import number
 
 if TYPE_CHECKING:
     from dpkg.arrow.summary import Summary
-    from dpkg.comparing import Change
+    from dpkg.comparing import Change, MetadataChange
     from dpkg.diffing.sides import Side
     from dpkg.drift.columns import Category, ColumnDrift, Distance, OneSided
     from dpkg.drift.verdicts import ColumnVerdict, Finding, PackageVerdict, Verdict
@@ -124,6 +125,12 @@ def tally(c: Change) -> tuple[tuple[str, int], ...]:
     if r := c.row_changes:
         return (("added", r.added), ("removed", r.removed), ("changed", r.changed))
     return (("added", c.blob.added), ("removed", c.blob.removed)) if c.blob and c.blob.kind == "text" else ()
+
+
+def metadata(m: MetadataChange) -> list[str]:
+    """The values of a member of user metadata, before and after, where there are such."""
+    values = {"added": [m.new], "removed": [m.old]}.get(m.what, [m.old, m.new])
+    return [json.dumps(value, ensure_ascii=False) for value in values]
 
 
 def schema(s: ColumnChange) -> tuple[str, str]:

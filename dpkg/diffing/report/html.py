@@ -16,7 +16,7 @@ from dpkg.diffing.report.parts import MARKS, badge, box, named, sign
 from dpkg.diffing.shown import apart
 
 if TYPE_CHECKING:
-    from dpkg.comparing import BlobChange, Change, RowChange, RowChanges, TableChange
+    from dpkg.comparing import BlobChange, Change, MetadataChange, RowChange, RowChanges, TableChange
     from dpkg.diffing.sides import Side
     from dpkg.drift.verdicts import PackageVerdict
     from dpkg.objects.schemadiff import ColumnChange
@@ -139,7 +139,7 @@ def _summary(changes: Sequence[Change], shown: dict[int, Change]) -> Iterator[st
 
 def _has_more(c: Change) -> bool:
     """Whether there is more to say of it than fits in a line."""
-    return bool(c.table or c.drift or (c.blob and c.blob.lines))
+    return bool(c.table or c.drift or c.metadata_changes or (c.blob and c.blob.lines))
 
 
 def _entry(c: Change, id: str) -> Iterator[str]:
@@ -155,6 +155,7 @@ def _entry(c: Change, id: str) -> Iterator[str]:
     )
     if c.verdict and c.verdict.findings:
         yield columns.findings(c.verdict.findings)
+    yield from _metadata(c.metadata_changes)
     if c.table:
         yield from _schema(c.table.schema)
         yield from _rows(c.row_changes, c.table)
@@ -165,6 +166,17 @@ def _entry(c: Change, id: str) -> Iterator[str]:
     if c.blob:
         yield from _lines(c.blob)
     yield "</section>\n"
+
+
+def _metadata(changes: Sequence[MetadataChange]) -> Iterator[str]:
+    if changes:
+        yield '<h3>Metadata</h3><div class="scroll"><table class="plain"><tbody>'
+        for m in changes[: columns.ROWS]:
+            said = " → ".join(figures.metadata(m))
+            yield f'<tr class="{m.what}"><td>{sign(m.what)}</td><th scope="row">{named(m.name)}</th><td>{named(said, 200)}</td></tr>'
+        yield "</tbody></table></div>"
+        if len(changes) > columns.ROWS:
+            yield f'<p class="quiet">… {len(changes) - columns.ROWS:,} more</p>'
 
 
 def _schema(changes: Sequence[ColumnChange]) -> Iterator[str]:
